@@ -1,0 +1,36 @@
+# Everything a developer does here, in a dozen words.  `make help` prints them.
+PRESET ?= release#                  dev | release | asan | tsan | fuzz
+JOBS   ?= $(shell nproc)
+BUILD  := build/$(PRESET)
+SRC     = $(shell git ls-files -co --exclude-standard '*.h' '*.cc')
+-include Makefile.local#            your own PRESET, JOBS, ARGS; ignored by git
+
+.DEFAULT_GOAL := help
+.PHONY: help deps build run stop test fuzz bench lint format clean
+
+help:    ## print this list
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+deps:    ## install compilers, libraries and servers (Debian packages)
+	@scripts/deps.sh
+build: deps ## compile PRESET (default release)
+	@test -f $(BUILD)/build.ninja || cmake --preset $(PRESET)
+	@cmake --build --preset $(PRESET) -j $(JOBS)
+run: build ## start redis, nats, comet, logic, job; COMETS=2 LOGICS=2 JOBS=2 for a small cluster
+	@COMETS=$(COMETS) LOGICS=$(LOGICS) JOBS=$(JOBS_RUN) scripts/trio.sh start $(BUILD)
+stop:    ## stop what `make run` started, nothing else
+	@scripts/trio.sh stop
+test: build ## unit, integration and browser tests
+	@scripts/test.sh $(BUILD)
+fuzz:    ## fuzz every parser for TIME seconds each (default 60)
+	@$(MAKE) build PRESET=fuzz
+	@scripts/fuzz.sh build/fuzz $(or $(TIME),60)
+bench: build ## measure a release build on this machine; prints tables
+	@scripts/bench.sh $(BUILD)
+lint: build ## layers, sizes, format, clang-tidy
+	@python3 scripts/tidy.py
+	@clang-format --dry-run --Werror $(SRC)
+	@run-clang-tidy -quiet -p $(BUILD) '$(CURDIR)/(internal|cmd)/' 2>/dev/null
+format:  ## rewrite sources in our format
+	@clang-format -i $(SRC)
+clean:   ## remove build/ and run/ (after make stop)
+	@rm -rf build run

@@ -1,0 +1,56 @@
+#pragma once
+// Leases: which job reads which partition, in NATS KV bucket "encke_leases", key "p.<partition>";
+// checkpoints in "encke_checkpoints", same keys.
+//
+// A lease names its holder and is renewed every renew_interval; when nothing was heard of it for
+// `expire` on the reader's own clock, anybody may take it over (compare-and-set).  The fence is the
+// revision at which it was taken: it only grows.  Jobs share evenly: each holds at most
+// ceil(P / live jobs) and gives the rest up.
+//
+// Owner    main of job.
+// Thread   own thread; callbacks come on it.  Save: any.
+// Limit    one entry per partition.
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "bus/nats.h"
+
+namespace encke::bus {
+
+struct LeaseOptions {
+  Duration renew_interval{1000};
+  Duration expire{4000};
+};
+
+struct Lease {
+  int partition = 0;
+  std::uint64_t fence = 0;
+  std::uint64_t checkpoint = 0;  // everything up to this sequence is done; 0 = nothing yet
+};
+
+class Leases {
+ public:
+  Leases(Nats& nats, int partitions, const std::string& holder, const LeaseOptions& options);
+  ~Leases();  // gives everything up
+  Leases(const Leases&) = delete;
+  Leases& operator=(const Leases&) = delete;
+
+  // gained: start reading at checkpoint + 1.  lost: stop; it must have stopped when this returns.
+  void Start(std::function<void(const Lease&)> gained, std::function<void(int partition)> lost);
+  void SetHolders(std::size_t live_jobs);  // from the registry; at least 1
+  // Remembers a checkpoint; written at most every renew_interval, and when the lease is given up.
+  void Save(int partition, std::uint64_t fence, std::uint64_t seq);
+  std::vector<int> held() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace encke::bus

@@ -1,0 +1,116 @@
+#pragma once
+// Hub: who is here, on one shard: channels, rooms, batches.  Knows no socket.
+//
+// A channel is an authenticated connection, named by its slot (parallel to net's slab).  A push to a
+// room joins the room's gathering batch; Flush walks rooms in slices: each member gets the whole
+// batch with one Sink::Send.  While a big room is being walked new pushes gather into its next batch.
+//
+//   members of a room under flush:   [ done | to do | joined after the batch began ]
+//   removal moves at most one member across each border, so nobody is missed or met twice.
+//
+// Owner    comet's Shard.
+// Thread   the shard's.
+// Limit    batch_bytes_max, batch_messages_max per batch; rooms_max; pending_bytes_max over all
+//          gathering batches (past it: PushRoom answers kDropped, counted by the caller).
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/ids.h"
+#include "base/metrics.h"
+
+namespace encke::hub {
+
+using Slot = std::uint32_t;
+
+enum class Format : std::uint8_t { kTcp, kWs };  // how packages are wrapped for this channel
+
+enum class Taken : std::uint8_t { kSent, kDropped };
+
+class Sink {
+ public:
+  virtual ~Sink() = default;
+  // The same bytes go to many; hold a reference instead of a copy.  messages: how many pushes the
+  // bytes carry, for counting.
+  virtual Taken Send(Slot slot, const SharedBytes& bytes, std::size_t messages) = 0;
+};
+
+struct HubOptions {
+  std::size_t batch_bytes_max = 256 * 1024;
+  std::size_t batch_messages_max = 10'000;         // goim's room.batch is job's, not this
+  std::size_t pending_bytes_max = 256 * 1024 * 1024;
+  std::size_t rooms_max = 4'000'000;
+};
+
+enum class Pushed : std::uint8_t {
+  kQueued,    // on its way to everybody concerned
+  kNobody,    // no such key or room here
+  kFiltered,  // the channel does not accept this operation
+  kDropped,   // a bound was reached, or the sink refused
+};
+
+struct HubCounts {
+  Counter deliveries, dropped, batches, room_pushes, key_pushes, broadcasts;
+  Histogram batch_messages;  // messages per batch
+};
+
+class Hub {
+ public:
+  Hub(const HubOptions& options, Sink& sink);
+  ~Hub();
+  Hub(const Hub&) = delete;
+  Hub& operator=(const Hub&) = delete;
+
+  // Channels.  accepts: operations, any order.
+  void Enter(Slot slot, Format format, const Key& key, const std::vector<std::int32_t>& accepts);
+  void Leave(Slot slot);  // also out of its room
+  bool Has(Slot slot) const;
+  bool Is(Slot slot, std::string_view key) const;  // here, and with this key
+  std::string KeyOf(Slot slot) const;
+  void Watch(Slot slot, const std::vector<std::int32_t>& operations);    // op 14
+  void Unwatch(Slot slot, const std::vector<std::int32_t>& operations);  // op 16
+
+  // Rooms.  One per channel in protocol version 1.  A push before Join's return is not seen by the
+  // channel, one after it is.
+  struct Change {
+    bool first = false;  // the room had no member on this shard before
+    bool refused = false;  // rooms_max
+  };
+  Change Join(Slot slot, const RoomId& room);       // leaves the old room
+  bool LeaveRoom(Slot slot);                        // true: the old room is empty here now
+  std::string_view RoomOf(Slot slot) const;         // empty = none
+  std::size_t MembersHere(std::string_view room) const;
+  void EachRoom(const std::function<void(std::string_view room, std::size_t members)>& visit) const;
+  // Called with every room whose first member came or last member went, in loop.
+  std::function<void(std::string_view room, bool present)> on_presence;
+
+  // Pushes.  Order per room is the order of PushRoom; order per channel of PushKey likewise.
+  Pushed PushRoom(std::string_view room, std::int32_t op, std::string_view body);
+  Pushed PushKey(Slot slot, std::int32_t op, std::string_view body);  // slot found by the directory
+  // To every channel that accepts op, at most `rate` a second (0 = all in slices, at once).
+  // Several broadcasts run one after the other; done(reached) when the walk ended.
+  void PushAll(std::int32_t op, std::string_view body, double rate,
+               std::function<void(std::size_t)> done);
+
+  // Works until nothing is left or budget_us is used up.  True: call again soon.
+  bool Flush(std::int64_t budget_us);
+  // Milliseconds until a paced broadcast can go on; -1 = none waits.
+  std::int64_t NextPaceMs(std::int64_t now_ms) const;
+
+  std::size_t size() const;   // channels
+  std::size_t rooms() const;
+  HubCounts& counts();
+  std::size_t BytesUsed() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace encke::hub

@@ -1,0 +1,76 @@
+#pragma once
+// Redis: one server, pipelined, asynchronous.  The only home of hiredis, with its neighbours here.
+//
+// A thread of its own with poll() over the socket and an eventfd.  Commands posted while others are
+// in flight leave together.  hiredis 0.14 has no command timeout in async mode: deadlines are kept here,
+// and a server that lets one pass is disconnected (every waiting command then fails).
+//
+// Owner    main of logic.
+// Thread   Call: any.  Callbacks come on the Redis thread and must not block.
+// Limit    commands_max in flight or waiting: past it Call answers kOverloaded through the callback.
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/metrics.h"
+#include "base/result.h"
+
+namespace encke::store {
+
+struct RedisOptions {
+  std::string address = "127.0.0.1:6379";  // numeric host:port (names are resolved once, at start)
+  std::string password;
+  int database = 0;
+  Duration timeout{500};        // per command
+  Duration reconnect_max{1000}; // back-off from 50 ms up to this
+  std::size_t commands_max = 200'000;
+};
+
+// A reply, copied out of hiredis.
+struct Reply {
+  enum class Kind : std::uint8_t { kNil, kInteger, kText, kList };
+  Kind kind = Kind::kNil;
+  std::int64_t integer = 0;
+  std::string text;
+  std::vector<Reply> list;
+};
+
+using OnReply = std::function<void(Result<Reply>)>;
+
+struct RedisCounts {
+  Counter commands, errors, timeouts, reconnects;
+  Histogram latency_us;
+};
+
+class Redis {
+ public:
+  explicit Redis(const RedisOptions& options);
+  ~Redis();  // every waiting callback gets kClosed
+  Redis(const Redis&) = delete;
+  Redis& operator=(const Redis&) = delete;
+
+  void Call(std::vector<std::string> arguments, OnReply done);
+  // EVALSHA, and SCRIPT LOAD + EVALSHA again on NOSCRIPT.  name: for logs and metrics.
+  struct Script {
+    std::string name, text, sha;  // sha: computed by MakeScript
+  };
+  static Script MakeScript(std::string name, std::string text);
+  void Eval(const Script& script, std::vector<std::string> keys, std::vector<std::string> arguments,
+            OnReply done);
+
+  bool connected() const;
+  // Called on the Redis thread after each (re)connect.
+  void OnConnect(std::function<void()> act);  // set before the first Call
+  const RedisCounts& counts() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace encke::store

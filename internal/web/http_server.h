@@ -1,0 +1,95 @@
+#pragma once
+// HttpServer: HTTP/1.1 with keep-alive and pipelining by libwebsockets, on N threads.
+//
+// A route answers through a Responder, now or later, from any thread.  One context per thread; an
+// acceptor thread deals connections round robin.  Transfer-Encoding on a request is answered 411,
+// a body over body_bytes_max 413, an unknown path or method by `fallback`.
+//
+// Owner    main.  Routes are fixed before Start.
+// Thread   handlers run on the server's threads; Responder: any.
+// Limit    connections_max (503 past it), body_bytes_max, header bytes 8 KiB, idle_timeout.
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/metrics.h"
+#include "base/result.h"
+
+namespace encke::web {
+
+struct HttpOptions {
+  std::string address = "127.0.0.1:0";
+  int threads = 1;
+  std::size_t body_bytes_max = 1024 * 1024;
+  std::size_t connections_max = 8192;
+  Duration idle_timeout{60'000};
+};
+
+struct HttpRequest {
+  std::string method;         // "GET", "POST", ...
+  std::string path;           // as sent, without the query
+  std::string query;          // raw, without '?'
+  std::string body;
+  std::string peer_ip;
+  std::string authorization;  // header values, empty when absent
+  std::string forwarded_for;
+  std::string content_type;
+};
+
+struct HttpReply {
+  int status = 200;
+  std::string content_type = "application/json; charset=utf-8";
+  std::string body;
+  std::vector<std::pair<std::string, std::string>> headers;  // e.g. {"Location", "/x"}
+};
+
+// Copyable; the first Send wins, a Responder that is dropped unanswered answers 500.
+class Responder {
+ public:
+  struct Impl;
+  explicit Responder(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
+  void Send(HttpReply reply) const;
+
+ private:
+  std::shared_ptr<Impl> impl_;
+};
+
+using HttpHandler = std::function<void(HttpRequest&&, const Responder&)>;
+
+struct HttpCounts {
+  Counter connections, requests, refused_body, refused_limit, bad_requests;
+  Histogram answer_us;  // request complete -> reply handed to the kernel
+};
+
+class HttpServer {
+ public:
+  explicit HttpServer(const HttpOptions& options);
+  ~HttpServer();  // Stop
+  HttpServer(const HttpServer&) = delete;
+  HttpServer& operator=(const HttpServer&) = delete;
+
+  void Route(std::string method, std::string path, HttpHandler handler);
+  // Exact path only; everything else comes here.  Default: 404, "404 page not found", text/plain.
+  void Fallback(HttpHandler handler);
+
+  Result<std::uint16_t> Start();  // binds and runs; answers the port
+  void StopAccepting();           // new connections are refused; those open get answers
+  void Stop();                    // waits for answers under way, at most 5 s
+  const HttpCounts& counts() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// "a=1&b=2&a=3" -> pairs in order, percent and plus decoded.
+std::vector<std::pair<std::string, std::string>> ParseQuery(std::string_view query);
+
+}  // namespace encke::web
