@@ -1,9 +1,9 @@
 # Everything a developer does here, in a dozen words.  `make help` prints them.
 PRESET ?= release#                  dev | release | asan | tsan | fuzz
-JOBS   ?= $(shell nproc)
+CORES  ?= $(shell nproc)
 BUILD  := build/$(PRESET)
 SRC     = $(shell git ls-files -co --exclude-standard '*.h' '*.cc')
--include Makefile.local#            your own PRESET, JOBS, ARGS; ignored by git
+-include Makefile.local#            your own PRESET, CORES; ignored by git
 
 .DEFAULT_GOAL := help
 .PHONY: help deps build run stop test fuzz bench lint format clean
@@ -14,9 +14,9 @@ deps:    ## install compilers, libraries and servers (Debian packages)
 	@scripts/deps.sh
 build: deps ## compile PRESET (default release)
 	@test -f $(BUILD)/build.ninja || cmake --preset $(PRESET)
-	@cmake --build --preset $(PRESET) -j $(JOBS)
+	@cmake --build --preset $(PRESET) -j $(CORES)
 run: build ## start redis, nats, comet, logic, job; COMETS=2 LOGICS=2 JOBS=2 for a small cluster
-	@COMETS=$(COMETS) LOGICS=$(LOGICS) JOBS=$(JOBS_RUN) scripts/trio.sh start $(BUILD)
+	@COMETS=$(COMETS) LOGICS=$(LOGICS) JOBS=$(JOBS) scripts/trio.sh start $(BUILD)
 stop:    ## stop what `make run` started, nothing else
 	@scripts/trio.sh stop
 test: build ## unit, integration and browser tests

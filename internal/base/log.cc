@@ -30,7 +30,8 @@ Status Init(std::string_view process, std::string_view level) {
 
 Status SetLevel(std::string_view level) {
   if (level != "debug" && level != "info" && level != "warn" && level != "error") {
-    return Error{Errc::kInvalid, "log.level: " + std::string(level) + " is not debug, info, warn or error"};
+    return encke::Error{Errc::kInvalid,
+                        "log.level: " + std::string(level) + " is not debug, info, warn or error"};
   }
   spdlog::set_level(spdlog::level::from_str(std::string(level)));
   return Ok{};
