@@ -9,7 +9,8 @@
 //
 // A key that is absent keeps the struct's default.  The environment wins over the file:
 // ENCKE_ + the key in capitals with '.' as '_' (ENCKE_SESSION_OUTBOX_BYTES_MAX); lists are split
-// at commas.  Durations are written "250ms", "8s", "4m", "2h", "14d"; sizes "64k", "8m", "1g" or plain.
+// at commas.  Durations are written "250ms", "8s", "4m", "2h", "14d"; sizes "64k", "8m", "1g" or
+// plain.
 //
 // Owner    the LoadConfig function that makes it.
 // Thread   one.
@@ -35,8 +36,8 @@ class ConfigReader {
   ConfigReader(const ConfigReader&) = delete;
   ConfigReader& operator=(const ConfigReader&) = delete;
 
-  Status Open(const std::string& path);     // the file
-  Status OpenText(std::string_view text);   // the same from memory, for tests and fuzzing
+  Status Open(const std::string& path);    // the file
+  Status OpenText(std::string_view text);  // the same from memory, for tests and fuzzing
 
   void Key(std::string_view name, bool* out);
   void Key(std::string_view name, std::string* out);
@@ -46,7 +47,9 @@ class ConfigReader {
   void Key(std::string_view name, int* out, std::int64_t low, std::int64_t high);
   void Key(std::string_view name, std::int64_t* out, std::int64_t low, std::int64_t high);
   void Key(std::string_view name, std::size_t* out, std::int64_t low, std::int64_t high);
-  void Key(std::string_view name, std::chrono::milliseconds* out, std::chrono::milliseconds low,
+  void Key(std::string_view name,
+           std::chrono::milliseconds* out,
+           std::chrono::milliseconds low,
            std::chrono::milliseconds high);
   // One of the listed words.
   void Choice(std::string_view name, std::string* out, const std::vector<std::string>& words);
@@ -57,7 +60,9 @@ class ConfigReader {
   struct State;
   void Fail(std::string_view name, std::string_view value, std::string_view why);
   bool Scalar(std::string_view name, std::string* text);
-  void Integer(std::string_view name, std::int64_t low, std::int64_t high,
+  void Integer(std::string_view name,
+               std::int64_t low,
+               std::int64_t high,
                const std::function<void(std::int64_t)>& set);
 
   std::unique_ptr<State> state_;

@@ -1,9 +1,9 @@
 #include "base/ids.h"
 
-#include <sys/random.h>
-
 #include <array>
 #include <cstdlib>
+
+#include <sys/random.h>
 
 namespace encke {
 

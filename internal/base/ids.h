@@ -25,9 +25,9 @@ class Id {
   T value_{};
 };
 
-using Mid = Id<struct MidTag, std::int64_t>;         // a member (a user); <= 0 is anonymous
-using Key = Id<struct KeyTag, std::string>;          // one connection or device of a member
-using RoomId = Id<struct RoomIdTag, std::string>;    // "live://1000"
+using Mid = Id<struct MidTag, std::int64_t>;           // a member (a user); <= 0 is anonymous
+using Key = Id<struct KeyTag, std::string>;            // one connection or device of a member
+using RoomId = Id<struct RoomIdTag, std::string>;      // "live://1000"
 using ServerId = Id<struct ServerIdTag, std::string>;  // one comet process
 
 // A random UUIDv4 in canonical text form, from the kernel's generator.

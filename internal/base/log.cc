@@ -10,10 +10,14 @@ namespace {
 
 spdlog::level::level_enum Of(Level level) {
   switch (level) {
-    case Level::kDebug: return spdlog::level::debug;
-    case Level::kInfo: return spdlog::level::info;
-    case Level::kWarn: return spdlog::level::warn;
-    case Level::kError: return spdlog::level::err;
+    case Level::kDebug:
+      return spdlog::level::debug;
+    case Level::kInfo:
+      return spdlog::level::info;
+    case Level::kWarn:
+      return spdlog::level::warn;
+    case Level::kError:
+      return spdlog::level::err;
   }
   return spdlog::level::info;
 }
@@ -39,7 +43,9 @@ Status SetLevel(std::string_view level) {
 
 bool Enabled(Level level) { return spdlog::should_log(Of(level)); }
 
-void Write(Level level, std::string_view line) { spdlog::default_logger_raw()->log(Of(level), line); }
+void Write(Level level, std::string_view line) {
+  spdlog::default_logger_raw()->log(Of(level), line);
+}
 
 bool RateLimit::Allow(std::int64_t* left_out) {
   const std::int64_t now = MonotonicMs() / 1000;

@@ -3,14 +3,15 @@
 //
 // Owner    the process; Init once in main, before the first line.
 // Thread   any.
-// Limit    RateLimit: at most `per_second` lines of its kind; the next line says how many were left out.
-
-#include <fmt/core.h>
+// Limit    RateLimit: at most `per_second` lines of its kind; the next line says how many were left
+// out.
 
 #include <atomic>
 #include <cstdint>
 #include <string>
 #include <string_view>
+
+#include <fmt/core.h>
 
 #include "base/result.h"
 

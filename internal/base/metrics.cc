@@ -1,14 +1,15 @@
 #include "base/metrics.h"
 
-#include <fmt/core.h>
-
 #include <algorithm>
 #include <bit>
+
+#include <fmt/core.h>
 
 namespace encke {
 
 void Histogram::Observe(std::uint64_t v) {
-  const int width = v <= 1 ? 0 : std::bit_width(v - 1);  // smallest i with v <= 2^i
+  const int width =
+      v <= 1 ? 0 : static_cast<int>(std::bit_width(v - 1));  // smallest i with v <= 2^i
   buckets_[static_cast<std::size_t>(std::min(width, kBuckets - 1))].fetch_add(
       1, std::memory_order_relaxed);
   sum_.fetch_add(v, std::memory_order_relaxed);
@@ -16,7 +17,8 @@ void Histogram::Observe(std::uint64_t v) {
 
 std::uint64_t Histogram::count() const {
   std::uint64_t n = 0;
-  for (const auto& b : buckets_) n += b.load(std::memory_order_relaxed);
+  for (const auto& b : buckets_)
+    n += b.load(std::memory_order_relaxed);
   return n;
 }
 
@@ -30,20 +32,27 @@ void MetricsWriter::Sample(std::string_view name, std::string_view labels, doubl
                           : fmt::format("{}{{{}}} {}\n", name, labels, value);
 }
 
-void MetricsWriter::Count(std::string_view name, std::string_view help, std::string_view labels,
+void MetricsWriter::Count(std::string_view name,
+                          std::string_view help,
+                          std::string_view labels,
                           double value) {
   Head(name, help, "counter");
   Sample(name, labels, value);
 }
 
-void MetricsWriter::Level(std::string_view name, std::string_view help, std::string_view labels,
+void MetricsWriter::Level(std::string_view name,
+                          std::string_view help,
+                          std::string_view labels,
                           double value) {
   Head(name, help, "gauge");
   Sample(name, labels, value);
 }
 
-void MetricsWriter::Spread(std::string_view name, std::string_view help, std::string_view labels,
-                           const Histogram& histogram, double scale) {
+void MetricsWriter::Spread(std::string_view name,
+                           std::string_view help,
+                           std::string_view labels,
+                           const Histogram& histogram,
+                           double scale) {
   Head(name, help, "histogram");
   const std::string comma = labels.empty() ? "" : ",";
   std::uint64_t below = 0;

@@ -43,7 +43,8 @@ class Histogram {
   std::uint64_t bucket(int i) const { return buckets_[i].load(std::memory_order_relaxed); }
 
  private:
-  std::array<std::atomic<std::uint64_t>, kBuckets> buckets_{};  // the last also takes what is larger
+  std::array<std::atomic<std::uint64_t>, kBuckets>
+      buckets_{};  // the last also takes what is larger
   std::atomic<std::uint64_t> sum_{0};
 };
 
@@ -54,8 +55,11 @@ class MetricsWriter {
   void Count(std::string_view name, std::string_view help, std::string_view labels, double value);
   void Level(std::string_view name, std::string_view help, std::string_view labels, double value);
   // scale: multiplies bucket bounds and sum, e.g. 1e-6 turns observed micros into seconds.
-  void Spread(std::string_view name, std::string_view help, std::string_view labels,
-              const Histogram& histogram, double scale);
+  void Spread(std::string_view name,
+              std::string_view help,
+              std::string_view labels,
+              const Histogram& histogram,
+              double scale);
   std::string Take() { return std::move(text_); }
 
  private:

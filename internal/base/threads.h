@@ -5,8 +5,6 @@
 // Thread   ThreadOwner: bound to the first thread that calls Check.  Guarded, Gate: any.
 // Limit    none.
 
-#include <pthread.h>
-
 #include <atomic>
 #include <cassert>
 #include <condition_variable>
@@ -15,6 +13,8 @@
 #include <optional>
 #include <thread>
 #include <utility>
+
+#include <pthread.h>
 
 namespace encke {
 

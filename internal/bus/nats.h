@@ -1,9 +1,11 @@
 #pragma once
-// Nats: one connection, and the JetStream stream and KV buckets it needs.  cnats lives in this folder.
+// Nats: one connection, and the JetStream stream and KV buckets it needs.  cnats lives in this
+// folder.
 //
 // Owner    main of each daemon.
 // Thread   any.  Reconnects for ever.
-// Limit    nats_options: ping 2 s x 2, unlimited reconnects; JetStream calls wait at most call_timeout.
+// Limit    nats_options: ping 2 s x 2, unlimited reconnects; JetStream calls wait at most
+// call_timeout.
 
 #include <cstdint>
 #include <memory>
@@ -21,18 +23,19 @@ namespace encke::bus {
 
 struct NatsOptions {
   std::vector<std::string> servers = {"nats://127.0.0.1:4222"};
-  std::string name;            // shown by the server
+  std::string name;  // shown by the server
   Duration call_timeout{2000};
   Duration connect_timeout{2000};
 };
 
-struct LogOptions {            // the push log; every daemon that names it must say the same
+struct LogOptions {  // the push log; every daemon that names it must say the same
   std::string stream = "ENCKE_PUSH";
   std::string subject = "encke.push";  // + ".<partition>"
   int partitions = 16;
   int replicas = 1;
   Duration max_age{3'600'000};
-  std::int64_t max_bytes = 4LL << 30;  // full: publishing fails (discard new), nothing is thrown away
+  std::int64_t max_bytes =
+      4LL << 30;  // full: publishing fails (discard new), nothing is thrown away
   Duration duplicate_window{120'000};
 };
 

@@ -1,8 +1,9 @@
 #pragma once
 // PushLog: appending to the push log, and reading one partition of it in order.
 //
-// A room goes to hash(room) mod P, a push to keys to hash(comet id) mod P, a broadcast to partition 0
-// (FNV-1a 64: any language can compute it).  Nats-Msg-Id = push id, so that a retry is stored once.
+// A room goes to hash(room) mod P, a push to keys to hash(comet id) mod P, a broadcast to partition
+// 0 (FNV-1a 64: any language can compute it).  Nats-Msg-Id = push id, so that a retry is stored
+// once.
 //
 // Owner    Publisher: main of logic.  PartitionReader: job's Reader.  Both borrow Nats.
 // Thread   Publish: any; `done` comes on a NATS thread.  Reader callback: one thread per partition.
@@ -42,7 +43,9 @@ class Publisher {
 
   // done: stream sequence once stored, else why not (kOverloaded, kTimeout, kUnavailable = log full
   // or no quorum).  An unanswered publish may still be stored.
-  void Publish(int partition, const std::string& id, std::string payload,
+  void Publish(int partition,
+               const std::string& id,
+               std::string payload,
                std::function<void(Result<std::uint64_t>)> done);
   std::size_t in_flight() const;
   const PublisherCounts& counts() const;
@@ -54,15 +57,17 @@ class Publisher {
 
 struct LogMessage {
   std::uint64_t seq = 0;
-  std::string_view payload;  // valid during the callback
-  std::uint64_t pending = 0; // what the server has behind this one: the lag
+  std::string_view payload;   // valid during the callback
+  std::uint64_t pending = 0;  // what the server has behind this one: the lag
 };
 
 class PartitionReader {
  public:
   // Calls `each` from `from_seq` on, ascending, on one thread; blocking in it is back-pressure.
-  static Result<std::unique_ptr<PartitionReader>> Open(Nats& nats, const LogOptions& log,
-                                                       int partition, std::uint64_t from_seq,
+  static Result<std::unique_ptr<PartitionReader>> Open(Nats& nats,
+                                                       const LogOptions& log,
+                                                       int partition,
+                                                       std::uint64_t from_seq,
                                                        std::function<void(const LogMessage&)> each);
   ~PartitionReader();  // when it returns `each` will not be called any more
   PartitionReader(const PartitionReader&) = delete;

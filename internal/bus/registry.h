@@ -2,8 +2,8 @@
 // Registry: which daemons are alive, in NATS KV bucket "encke_registry", key "<kind>.<id>".
 //
 // Each daemon puts its Instance every put_interval.  Readers watch the bucket and expire entries by
-// their own clock (KV does not tell watchers about expiry).  If more than half of the instances of a
-// kind vanish within one expiry they are kept for `distrust` (a broken registry, not a massacre),
+// their own clock (KV does not tell watchers about expiry).  If more than half of the instances of
+// a kind vanish within one expiry they are kept for `distrust` (a broken registry, not a massacre),
 // unless they said goodbye.
 //
 // Owner    main of each daemon.
@@ -41,8 +41,8 @@ class Registry {
   void Announce(std::function<Instance()> describe);
   void AnnounceNow();  // after a change that others should know at once (drain)
   void Withdraw();     // goodbye: others see it go at once
-  // All live instances of a kind, sorted by id; called once with what is known and after each change
-  // of the set, a boot number, an address or the offline flag (not for mere counts).
+  // All live instances of a kind, sorted by id; called once with what is known and after each
+  // change of the set, a boot number, an address or the offline flag (not for mere counts).
   void Watch(const std::string& kind, std::function<void(const std::vector<Instance>&)> changed);
   // The newest of a kind, counts included.
   std::vector<Instance> List(const std::string& kind) const;

@@ -1,5 +1,6 @@
 #pragma once
-// Directory: key -> (shard, slot) for the whole process, so that a push by key wakes one shard only.
+// Directory: key -> (shard, slot) for the whole process, so that a push by key wakes one shard
+// only.
 //
 // Stores 64-bit hashes, not keys: the shard compares the real key (Hub::Is), so two keys with one
 // hash both get found and one is refused there.  About 24 bytes per key.

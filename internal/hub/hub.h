@@ -1,9 +1,10 @@
 #pragma once
 // Hub: who is here, on one shard: channels, rooms, batches.  Knows no socket.
 //
-// A channel is an authenticated connection, named by its slot (parallel to net's slab).  A push to a
-// room joins the room's gathering batch; Flush walks rooms in slices: each member gets the whole
-// batch with one Sink::Send.  While a big room is being walked new pushes gather into its next batch.
+// A channel is an authenticated connection, named by its slot (parallel to net's slab).  A push to
+// a room joins the room's gathering batch; Flush walks rooms in slices: each member gets the whole
+// batch with one Sink::Send.  While a big room is being walked new pushes gather into its next
+// batch.
 //
 //   members of a room under flush:   [ done | to do | joined after the batch began ]
 //   removal moves at most one member across each border, so nobody is missed or met twice.
@@ -43,7 +44,7 @@ class Sink {
 
 struct HubOptions {
   std::size_t batch_bytes_max = 256 * 1024;
-  std::size_t batch_messages_max = 10'000;         // goim's room.batch is job's, not this
+  std::size_t batch_messages_max = 10'000;  // goim's room.batch is job's, not this
   std::size_t pending_bytes_max = 256 * 1024 * 1024;
   std::size_t rooms_max = 4'000'000;
 };
@@ -79,12 +80,12 @@ class Hub {
   // Rooms.  One per channel in protocol version 1.  A push before Join's return is not seen by the
   // channel, one after it is.
   struct Change {
-    bool first = false;  // the room had no member on this shard before
+    bool first = false;    // the room had no member on this shard before
     bool refused = false;  // rooms_max
   };
-  Change Join(Slot slot, const RoomId& room);       // leaves the old room
-  bool LeaveRoom(Slot slot);                        // true: the old room is empty here now
-  std::string_view RoomOf(Slot slot) const;         // empty = none
+  Change Join(Slot slot, const RoomId& room);  // leaves the old room
+  bool LeaveRoom(Slot slot);                   // true: the old room is empty here now
+  std::string_view RoomOf(Slot slot) const;    // empty = none
   std::size_t MembersHere(std::string_view room) const;
   void EachRoom(const std::function<void(std::string_view room, std::size_t members)>& visit) const;
   // Called with every room whose first member came or last member went, in loop.
@@ -95,7 +96,9 @@ class Hub {
   Pushed PushKey(Slot slot, std::int32_t op, std::string_view body);  // slot found by the directory
   // To every channel that accepts op, at most `rate` a second (0 = all in slices, at once).
   // Several broadcasts run one after the other; done(reached) when the walk ended.
-  void PushAll(std::int32_t op, std::string_view body, double rate,
+  void PushAll(std::int32_t op,
+               std::string_view body,
+               double rate,
                std::function<void(std::size_t)> done);
 
   // Works until nothing is left or budget_us is used up.  True: call again soon.
@@ -103,7 +106,7 @@ class Hub {
   // Milliseconds until a paced broadcast can go on; -1 = none waits.
   std::int64_t NextPaceMs(std::int64_t now_ms) const;
 
-  std::size_t size() const;   // channels
+  std::size_t size() const;  // channels
   std::size_t rooms() const;
   HubCounts& counts();
   std::size_t BytesUsed() const;

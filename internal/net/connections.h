@@ -3,8 +3,8 @@
 //
 // Reading: one receive buffer per loop.  OnBytes sees everything unconsumed and answers how much it
 // took; the rest is kept (a heap string that exists only then) and shown again with what follows.
-// Writing: send() straight from the caller's bytes; only what the kernel does not take is queued, as
-// a reference and an offset.  Edge-triggered, all events registered once.
+// Writing: send() straight from the caller's bytes; only what the kernel does not take is queued,
+// as a reference and an offset.  Edge-triggered, all events registered once.
 //
 // Owner    comet's Shard, one per Loop.  Slots are reused; a (slot, serial) pair is not.
 // Thread   the loop's.
@@ -30,8 +30,8 @@ using Slot = std::uint32_t;
 struct ConnectionsOptions {
   std::size_t connections_max = 1'000'000;  // past it: accepted and closed at once, counted
   std::size_t input_bytes_max = 64 * 1024;  // unconsumed bytes; past it reading pauses until Resume
-  std::size_t outbox_bytes_max = 64 * 1024; // past it Send answers kFull and queues nothing
-  int sndbuf_bytes = 0;                     // SO_SNDBUF, SO_RCVBUF; 0 = kernel default
+  std::size_t outbox_bytes_max = 64 * 1024;  // past it Send answers kFull and queues nothing
+  int sndbuf_bytes = 0;                      // SO_SNDBUF, SO_RCVBUF; 0 = kernel default
   int rcvbuf_bytes = 0;
 };
 
@@ -46,7 +46,7 @@ enum class Sent : std::uint8_t {
 enum class CloseCause : std::uint8_t { kPeer, kError, kLocal };
 
 struct Peer {
-  char ip[46];         // text form
+  char ip[46];  // text form
   std::uint16_t port;
 };
 
@@ -104,7 +104,7 @@ class Connections {
   std::size_t size() const;               // open connections
   std::size_t slots() const;              // slots ever used: upper bound for walks
   NetCounts& counts();
-  std::size_t BytesUsed() const;          // heap bytes of slab, inputs and outboxes, for metrics
+  std::size_t BytesUsed() const;  // heap bytes of slab, inputs and outboxes, for metrics
 
  private:
   class Impl;

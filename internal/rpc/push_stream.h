@@ -25,7 +25,7 @@ using PushServerUser = StreamUser<PushUp, PushDown>;  // comet implements
 
 // Opens the stream; the user is kept alive until its OnClosed returned.
 std::shared_ptr<StreamHandle> OpenPush(const std::shared_ptr<grpc::Channel>& channel,
-                                          std::shared_ptr<PushClientUser> user);
+                                       std::shared_ptr<PushClientUser> user);
 
 // The service for rpc::Server: for each stream that comes in, `accept` gets its handle and answers
 // with its user.  Null refuses the stream (UNAVAILABLE, "draining").

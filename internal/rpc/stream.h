@@ -6,7 +6,8 @@
 // timer holds a lone message back.
 //
 // Owner    ClientStream: comet's LogicLink / job's CometLink.  ServerStream: gRPC until OnClosed.
-// Thread   Fill, OnMessage, OnClosed come on gRPC threads: each never twice at once, Fill and OnMessage
+// Thread   Fill, OnMessage, OnClosed come on gRPC threads: each never twice at once, Fill and
+// OnMessage
 //          may overlap.  Kick, Close: any thread, but not from inside Fill.
 // Limit    one message in flight each way; the bytes that wait belong to the owner's bound.
 
@@ -24,8 +25,8 @@ template <class Out, class In>
 class StreamUser {
  public:
   virtual ~StreamUser() = default;
-  virtual bool Fill(Out* out) = 0;          // false: nothing waits
-  virtual void OnMessage(const In& in) = 0;  // blocks the reading, not the writing
+  virtual bool Fill(Out* out) = 0;                    // false: nothing waits
+  virtual void OnMessage(const In& in) = 0;           // blocks the reading, not the writing
   virtual void OnClosed(const std::string& why) = 0;  // last call
 };
 

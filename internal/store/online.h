@@ -2,7 +2,8 @@
 // Online: how many are in each room, over the cluster.
 //
 //   ol_<comet>   hash    room -> members on that comet, no zeros       TTL, renewed by every report
-//   olv_<comet>  string  counts up with every change of the hash, so that readers skip what they know
+//   olv_<comet>  string  counts up with every change of the hash, so that readers skip what they
+//   know
 //
 // Owner    main of logic; borrows Redis.
 // Thread   any; callbacks on the Redis thread.
@@ -29,7 +30,9 @@ class Online {
   Online(Redis& redis, Duration expire);
 
   // changes: room -> members there now, 0 = none.  snapshot: the table is replaced.
-  void Report(const ServerId& comet, bool snapshot, const RoomTable& changes,
+  void Report(const ServerId& comet,
+              bool snapshot,
+              const RoomTable& changes,
               std::function<void(Status)> done);
   struct Seen {
     std::int64_t version = -1;

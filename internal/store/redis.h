@@ -2,12 +2,13 @@
 // Redis: one server, pipelined, asynchronous.  The only home of hiredis, with its neighbours here.
 //
 // A thread of its own with poll() over the socket and an eventfd.  Commands posted while others are
-// in flight leave together.  hiredis 0.14 has no command timeout in async mode: deadlines are kept here,
-// and a server that lets one pass is disconnected (every waiting command then fails).
+// in flight leave together.  hiredis 0.14 has no command timeout in async mode: deadlines are kept
+// here, and a server that lets one pass is disconnected (every waiting command then fails).
 //
 // Owner    main of logic.
 // Thread   Call: any.  Callbacks come on the Redis thread and must not block.
-// Limit    commands_max in flight or waiting: past it Call answers kOverloaded through the callback.
+// Limit    commands_max in flight or waiting: past it Call answers kOverloaded through the
+// callback.
 
 #include <cstdint>
 #include <functional>
@@ -26,8 +27,8 @@ struct RedisOptions {
   std::string address = "127.0.0.1:6379";  // numeric host:port (names are resolved once, at start)
   std::string password;
   int database = 0;
-  Duration timeout{500};        // per command
-  Duration reconnect_max{1000}; // back-off from 50 ms up to this
+  Duration timeout{500};         // per command
+  Duration reconnect_max{1000};  // back-off from 50 ms up to this
   std::size_t commands_max = 200'000;
 };
 
@@ -60,7 +61,9 @@ class Redis {
     std::string name, text, sha;  // sha: computed by MakeScript
   };
   static Script MakeScript(std::string name, std::string text);
-  void Eval(const Script& script, std::vector<std::string> keys, std::vector<std::string> arguments,
+  void Eval(const Script& script,
+            std::vector<std::string> keys,
+            std::vector<std::string> arguments,
             OnReply done);
 
   bool connected() const;

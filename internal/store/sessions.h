@@ -3,11 +3,12 @@
 //
 //   key_<key>   string   "<server> <generation>"
 //   mid_<mid>   hash     field key -> "<server> <generation>"          (only for mid > 0)
-//   encke_epoch string   random, set once with SET NX: its absence on reconnect means Redis came back empty
+//   encke_epoch string   random, set once with SET NX: its absence on reconnect means Redis came
+//   back empty
 //
-// Every write and delete is one Lua script guarded by the generation: an old connection's goodbye cannot
-// remove a newer one's entry.  Generations are microseconds of the Redis clock, made strictly
-// greater than the entry they replace, so they order logins of one key over all comets.
+// Every write and delete is one Lua script guarded by the generation: an old connection's goodbye
+// cannot remove a newer one's entry.  Generations are microseconds of the Redis clock, made
+// strictly greater than the entry they replace, so they order logins of one key over all comets.
 //
 // Owner    main of logic; borrows Redis.
 // Thread   any; callbacks on the Redis thread.
@@ -30,7 +31,7 @@ struct SessionsOptions {
   Duration expire{30 * 60'000};
 };
 
-struct Place {     // where a key lives; empty server = nowhere
+struct Place {  // where a key lives; empty server = nowhere
   Key key;
   ServerId server;
   std::uint64_t generation = 0;
@@ -44,12 +45,21 @@ class Sessions {
     std::uint64_t generation = 0;
     Place before;  // whom it replaces; server empty = nobody
   };
-  void Arrive(Mid mid, const Key& key, const ServerId& server, std::function<void(Result<Arrival>)> done);
+  void Arrive(Mid mid,
+              const Key& key,
+              const ServerId& server,
+              std::function<void(Result<Arrival>)> done);
   // Re-arms the TTL; writes the entry again when it is missing or of an older generation.
-  void Renew(Mid mid, const Key& key, const ServerId& server, std::uint64_t generation,
+  void Renew(Mid mid,
+             const Key& key,
+             const ServerId& server,
+             std::uint64_t generation,
              std::function<void(Status)> done);
   // Removes only what still has this generation.
-  void Depart(Mid mid, const Key& key, const ServerId& server, std::uint64_t generation,
+  void Depart(Mid mid,
+              const Key& key,
+              const ServerId& server,
+              std::uint64_t generation,
               std::function<void(Status)> done);
 
   void FindKeys(const std::vector<Key>& keys, std::function<void(Result<std::vector<Place>>)> done);

@@ -33,9 +33,9 @@ struct HttpOptions {
 };
 
 struct HttpRequest {
-  std::string method;         // "GET", "POST", ...
-  std::string path;           // as sent, without the query
-  std::string query;          // raw, without '?'
+  std::string method;  // "GET", "POST", ...
+  std::string path;    // as sent, without the query
+  std::string query;   // raw, without '?'
   std::string body;
   std::string peer_ip;
   std::string authorization;  // header values, empty when absent

@@ -38,8 +38,8 @@ Parsed ParseStream(std::string_view in, Package* out, std::size_t* consumed);
 // negative packLen or a packLen beyond the message are kBadHeader (goim read past the end there).
 Parsed ParseMessage(std::string_view message, Package* out);
 
-void AppendHeader(std::string* out, std::int16_t ver, std::int32_t op, std::int32_t seq,
-                  std::size_t body_bytes);
+void AppendHeader(
+    std::string* out, std::int16_t ver, std::int32_t op, std::int32_t seq, std::size_t body_bytes);
 void AppendPackage(std::string* out, const Package& package);
 
 }  // namespace encke::wire

@@ -17,7 +17,12 @@
 namespace encke::wire {
 
 enum class WsOpcode : std::uint8_t {
-  kContinuation = 0, kText = 1, kBinary = 2, kClose = 8, kPing = 9, kPong = 10
+  kContinuation = 0,
+  kText = 1,
+  kBinary = 2,
+  kClose = 8,
+  kPing = 9,
+  kPong = 10
 };
 
 // Close codes we send (RFC 6455 section 7.4.1 and the application range).
@@ -35,8 +40,8 @@ struct WsFrame {
 enum class WsParsed : std::uint8_t { kFrame, kNeedMore, kProtocolError, kTooBig };
 
 // One frame from the head of `in`; unmasks the payload in place, hence the mutable pointer.
-WsParsed ParseWsFrame(char* in, std::size_t size, std::size_t payload_max, WsFrame* out,
-                      std::size_t* consumed);
+WsParsed ParseWsFrame(
+    char* in, std::size_t size, std::size_t payload_max, WsFrame* out, std::size_t* consumed);
 
 // Joins fragments.  Null partial = no message under way, which is the case of nearly every
 // connection at nearly every time.

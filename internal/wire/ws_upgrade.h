@@ -19,7 +19,7 @@ namespace encke::wire {
 inline constexpr std::size_t kUpgradeBytesMax = 8192;
 
 struct WsUpgrade {
-  std::string_view path;    // without the query
+  std::string_view path;  // without the query
   std::string_view query;
   std::string_view key;
   std::string_view cookie;
