@@ -4,9 +4,9 @@
 // From clients: text and binary alike, fragments joined, unmasked accepted (goim does), RSV bits
 // refused, control frames <= 125 bytes and whole.  To clients: binary, FIN, unmasked.
 //
-// Owner    WsReader: the connection that has a fragmented message under way; else nothing is kept.
-// Thread   the connection's.
-// Limit    message_bytes_max over all fragments; fragments_max frames of one message.
+// Owner    WsAssembler: the connection that has a fragmented message under way; else nothing is
+// kept. Thread   the connection's. Limit    payload_max per frame, message_max over all fragments,
+// kFragmentsMax frames a message.
 
 #include <cstddef>
 #include <cstdint>
@@ -39,7 +39,9 @@ struct WsFrame {
 
 enum class WsParsed : std::uint8_t { kFrame, kNeedMore, kProtocolError, kTooBig };
 
-// One frame from the head of `in`; unmasks the payload in place, hence the mutable pointer.
+// One frame from the head of `in`; unmasks the payload in place, hence the mutable pointer.  Only a
+// whole frame is unmasked, and its masking key is zeroed with it: parsing the same bytes again
+// gives the same frame.
 WsParsed ParseWsFrame(
     char* in, std::size_t size, std::size_t payload_max, WsFrame* out, std::size_t* consumed);
 
@@ -63,6 +65,9 @@ class WsAssembler {
 };
 
 void AppendWsHeader(std::string* out, WsOpcode opcode, std::size_t payload_bytes);
+// The reason is cut to what fits into a control frame (123 bytes).
 void AppendWsClose(std::string* out, std::uint16_t code, std::string_view reason);
+// The code to answer a client's close frame with: its own if it is a legal one.
+std::uint16_t WsCloseAnswer(std::string_view payload);
 
 }  // namespace encke::wire
