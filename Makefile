@@ -20,13 +20,16 @@ run: build ## start redis, nats, comet, logic, job; COMETS=2 LOGICS=2 JOBS=2 for
 stop:    ## stop what `make run` started, nothing else
 	@scripts/trio.sh stop
 test: build ## unit, integration and browser tests
+	@scripts/deps.sh test
 	@scripts/test.sh $(BUILD)
 fuzz:    ## fuzz every parser for TIME seconds each (default 60)
+	@scripts/deps.sh all
 	@$(MAKE) build PRESET=fuzz
 	@scripts/fuzz.sh build/fuzz $(or $(TIME),60)
 bench: build ## measure a release build on this machine; prints tables
 	@scripts/bench.sh $(BUILD)
 lint: build ## layers, sizes, format, clang-tidy
+	@scripts/deps.sh all
 	@python3 scripts/tidy.py
 	@clang-format --dry-run --Werror $(SRC)
 	@run-clang-tidy -quiet -p $(BUILD) '$(CURDIR)/(internal|cmd)/' 2>/dev/null
