@@ -29,7 +29,7 @@ std::shared_ptr<StreamHandle> OpenPush(const std::shared_ptr<grpc::Channel>& cha
 
 // The service for rpc::Server: for each stream that comes in, `accept` gets its handle and answers
 // with its user.  Null refuses the stream (UNAVAILABLE, "draining").
-std::unique_ptr<grpc::Service> MakePushService(
+std::shared_ptr<grpc::Service> MakePushService(
     std::function<std::shared_ptr<PushServerUser>(std::shared_ptr<StreamHandle>)> accept);
 
 }  // namespace encke::rpc

@@ -29,7 +29,7 @@ std::shared_ptr<StreamHandle> OpenSession(const std::shared_ptr<grpc::Channel>& 
 
 // The service for rpc::Server: for each stream that comes in, `accept` gets its handle and answers
 // with its user.  Null refuses the stream (UNAVAILABLE, "draining").
-std::unique_ptr<grpc::Service> MakeSessionService(
+std::shared_ptr<grpc::Service> MakeSessionService(
     std::function<std::shared_ptr<SessionServerUser>(std::shared_ptr<StreamHandle>)> accept);
 
 }  // namespace encke::rpc

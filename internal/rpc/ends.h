@@ -1,0 +1,100 @@
+#pragma once
+// ClientEnd and ServerEnd: a Pump on gRPC's callback API.  Included by *_stream.cc only.
+//
+// Owner    themselves until gRPC calls OnDone; users and pulls share.
+// Thread   see rpc/stream.h.
+// Limit    see rpc/stream.h.
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include <grpcpp/grpcpp.h>
+
+#include "rpc/pump.h"
+
+namespace encke::rpc {
+
+template <class Out, class In>
+class ClientEnd final : public grpc::ClientBidiReactor<Out, In>, public Pump<Out, In> {
+ public:
+  // `stub` has async()->*method(context, reactor), as generated.
+  template <class Stub, class Method>
+  static std::shared_ptr<StreamHandle> Open(std::shared_ptr<Stub> stub,
+                                            const Method& method,
+                                            std::shared_ptr<StreamUser<Out, In>> user) {
+    auto end = std::make_shared<ClientEnd>();
+    end->self_ = end;
+    method(stub.get(), &end->context_, end.get());
+    end->stub_ = std::move(stub);
+    end->AddHold();  // pulls start writes from outside the reactions; removed in End
+    end->Attach(std::move(user));
+    end->StartCall();
+    return end;
+  }
+
+ private:
+  void Write(const Out* out) override { this->StartWrite(out); }
+  void Read(In* in) override { this->StartRead(in); }
+  void End(bool broken) override {
+    if (!broken) this->StartWritesDone();
+    this->RemoveHold();
+  }
+  void Cancel() override { context_.TryCancel(); }
+
+  void OnReadDone(bool ok) override { this->OnRead(ok); }
+  void OnWriteDone(bool ok) override { this->OnWritten(ok); }
+  void OnDone(const grpc::Status& status) override {
+    const auto last = std::move(self_);
+    std::string text;
+    if (!status.ok()) {
+      text = "status " + std::to_string(status.error_code()) + " " + status.error_message();
+    }
+    this->Done(text);
+  }
+
+  grpc::ClientContext context_;
+  std::shared_ptr<void> stub_;  // holds the channel, too
+  std::shared_ptr<ClientEnd> self_;
+};
+
+template <class Out, class In>
+class ServerEnd final : public grpc::ServerBidiReactor<In, Out>, public Pump<Out, In> {
+ public:
+  using Accept = std::function<std::shared_ptr<StreamUser<Out, In>>(std::shared_ptr<StreamHandle>)>;
+
+  explicit ServerEnd(grpc::CallbackServerContext* context) : context_(context) {}
+
+  // The reactor that a generated method has to return.
+  static grpc::ServerBidiReactor<In, Out>* Take(grpc::CallbackServerContext* context,
+                                                const Accept& accept) {
+    auto end = std::make_shared<ServerEnd>(context);
+    end->self_ = end;
+    if (auto user = accept(end)) {
+      end->Attach(std::move(user));
+    } else {
+      end->Finish(grpc::Status(grpc::StatusCode::UNAVAILABLE, "draining"));
+    }
+    return end.get();
+  }
+
+ private:
+  void Write(const Out* out) override { this->StartWrite(out); }
+  void Read(In* in) override { this->StartRead(in); }
+  void End(bool) override { this->Finish(grpc::Status::OK); }  // a dead call ignores the status
+  void Cancel() override { context_->TryCancel(); }
+
+  void OnReadDone(bool ok) override { this->OnRead(ok); }
+  void OnWriteDone(bool ok) override { this->OnWritten(ok); }
+  void OnCancel() override { this->Shut("cancelled", /*broken=*/true); }
+  void OnDone() override {
+    const auto last = std::move(self_);
+    this->Done("");
+  }
+
+  grpc::CallbackServerContext* const context_;  // gRPC's, until OnDone
+  std::shared_ptr<ServerEnd> self_;
+};
+
+}  // namespace encke::rpc

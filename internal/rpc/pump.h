@@ -1,0 +1,156 @@
+#pragma once
+// Pump: the pull model of stream.h, without saying which end of a call it is.
+//
+// The life of a pump: attached -> closed (no more Fill) -> ended (our goodbye is on its way) ->
+// done. `busy` belongs to whoever may start a write: a pull that is scheduled or runs, or the write
+// in flight.  The goodbye waits until nobody is busy, so gRPC never sees a start after it.
+//
+// Owner    shared by the user (as StreamHandle), by gRPC until Done, and by pulls under way.
+// Thread   any; see stream.h.
+// Limit    one pull, one write and one read at a time.
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "base/clock.h"
+#include "base/threads.h"
+#include "rpc/later.h"
+#include "rpc/stream.h"
+
+namespace encke::rpc {
+
+inline constexpr Duration kGoodbyePatience{1000};
+
+template <class Out, class In>
+class Pump : public StreamHandle, public std::enable_shared_from_this<Pump<Out, In>> {
+ public:
+  using User = StreamUser<Out, In>;
+
+  void Kick() override {
+    const bool mine = state_.With([](State& s) {
+      s.wanted = true;
+      if (!s.attached || s.busy || s.closed) return false;
+      return s.busy = true;
+    });
+    // Not here: the caller may hold a lock that Fill takes.
+    if (mine) later_.Run([self = this->shared_from_this()] { self->Pull(); });
+  }
+
+  void Close() override { Shut("closed here", /*broken=*/false); }
+
+ protected:
+  // What the two ends do differently.  End: our goodbye; `broken` says that the call is dead
+  // already.
+  virtual void Write(const Out* out) = 0;
+  virtual void Read(In* in) = 0;
+  virtual void End(bool broken) = 0;
+  virtual void Cancel() = 0;
+
+  void Attach(std::shared_ptr<User> user) {
+    user_ = std::move(user);
+    Read(&in_);
+    const bool mine = state_.With([](State& s) {
+      s.attached = true;
+      if (!s.wanted || s.closed) return false;
+      return s.busy = true;
+    });
+    if (mine) later_.Run([self = this->shared_from_this()] { self->Pull(); });
+    Settle();  // Close may have come before us
+  }
+
+  void OnRead(bool ok) {
+    if (!ok) return Shut("closed by peer", /*broken=*/true);
+    user_->OnMessage(in_);
+    Read(&in_);
+  }
+
+  void OnWritten(bool ok) {
+    if (ok) return Pull();
+    state_.With([](State& s) { s.busy = false; });
+    Cancel();  // a failed write does not end the call by itself
+    Shut("write failed", /*broken=*/true);
+  }
+
+  void Shut(const std::string& why, bool broken) {
+    const bool first = state_.With([&](State& s) {
+      if (broken) s.broken = true;
+      if (s.closed) return false;
+      s.why = why;
+      return s.closed = true;
+    });
+    if (first && !broken) {
+      goodbye_.RunAfter(kGoodbyePatience, [self = this->shared_from_this()] { self->CutOff(); });
+    }
+    Settle();
+  }
+
+  // gRPC is through with this call; nobody pulls, reads or writes any more.
+  void Done(const std::string& status) {
+    std::string why = state_.With([](State& s) {
+      s.done = true;
+      return s.why;
+    });
+    goodbye_.Cancel();
+    if (!status.empty()) why = why.empty() ? status : why + ", " + status;
+    if (auto user = std::exchange(user_, nullptr)) user->OnClosed(why);
+  }
+
+ private:
+  struct State {
+    bool attached = false;
+    bool busy = false;
+    bool wanted = false;  // a Kick that no Fill has answered yet
+    bool closed = false;
+    bool broken = false;
+    bool ended = false;
+    bool done = false;
+    std::string why;
+  };
+
+  // The caller owns `busy`.
+  void Pull() {
+    while (Wanted()) {
+      out_.Clear();
+      if (!user_->Fill(&out_)) continue;
+      state_.With([](State& s) { s.wanted = true; });  // there may be more behind it
+      return Write(&out_);                             // OnWritten owns `busy` now
+    }
+    Settle();
+  }
+
+  // Gives `busy` back when there is nothing to pull for.
+  bool Wanted() {
+    return state_.With([](State& s) {
+      s.busy = s.wanted && !s.closed;
+      s.wanted = false;
+      return s.busy;
+    });
+  }
+
+  void Settle() {
+    bool broken = false;
+    const bool mine = state_.With([&](State& s) {
+      broken = s.broken;
+      if (!s.attached || !s.closed || s.busy || s.ended) return false;
+      return s.ended = true;
+    });
+    if (mine) End(broken);
+  }
+
+  void CutOff() {
+    // Under the lock: Done takes it too, and after Done there is no call to cancel.
+    state_.With([this](State& s) {
+      if (!s.done) Cancel();
+    });
+  }
+
+  std::shared_ptr<User> user_;  // set before attached, gone with Done
+  Out out_;
+  In in_;
+  Guarded<State> state_;
+  Later later_;
+  Later goodbye_;
+};
+
+}  // namespace encke::rpc

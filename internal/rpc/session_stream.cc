@@ -1,0 +1,45 @@
+#include "rpc/session_stream.h"
+
+#include <utility>
+
+#include "api/logic.grpc.pb.h"
+
+#include "rpc/ends.h"
+
+namespace encke::rpc {
+
+namespace {
+
+class SessionService final : public LogicSession::CallbackService {
+ public:
+  using End = ServerEnd<SessionDown, SessionUp>;
+
+  explicit SessionService(End::Accept accept) : accept_(std::move(accept)) {}
+
+  grpc::ServerBidiReactor<SessionUp, SessionDown>* Session(
+      grpc::CallbackServerContext* context) override {
+    return End::Take(context, accept_);
+  }
+
+ private:
+  const End::Accept accept_;
+};
+
+}  // namespace
+
+std::shared_ptr<StreamHandle> OpenSession(const std::shared_ptr<grpc::Channel>& channel,
+                                          std::shared_ptr<SessionClientUser> user) {
+  using End = ClientEnd<SessionUp, SessionDown>;
+  std::shared_ptr<LogicSession::Stub> stub = LogicSession::NewStub(channel);
+  const auto start = [](LogicSession::Stub* on, grpc::ClientContext* context, End* end) {
+    on->async()->Session(context, end);
+  };
+  return End::Open(std::move(stub), start, std::move(user));
+}
+
+std::shared_ptr<grpc::Service> MakeSessionService(
+    std::function<std::shared_ptr<SessionServerUser>(std::shared_ptr<StreamHandle>)> accept) {
+  return std::make_shared<SessionService>(std::move(accept));
+}
+
+}  // namespace encke::rpc
