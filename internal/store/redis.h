@@ -2,13 +2,15 @@
 // Redis: one server, pipelined, asynchronous.  The only home of hiredis, with its neighbours here.
 //
 // A thread of its own with poll() over the socket and an eventfd.  Commands posted while others are
-// in flight leave together.  hiredis 0.14 has no command timeout in async mode: deadlines are kept
-// here, and a server that lets one pass is disconnected (every waiting command then fails).
+// in flight leave together, in the order of the calls.  While the server is away they wait for it
+// until their deadline.  hiredis 0.14 has no command timeout in async mode: deadlines are kept
+// here, and a server that lets one pass is disconnected (every command in flight then fails; it may
+// or may not have been executed).
 //
 // Owner    main of logic.
-// Thread   Call: any.  Callbacks come on the Redis thread and must not block.
-// Limit    commands_max in flight or waiting: past it Call answers kOverloaded through the
-// callback.
+// Thread   Call: any.  Callbacks come on the Redis thread and must not block; only kOverloaded and
+//          kClosed are answered inline, on the caller's thread.
+// Limit    commands_max in flight or waiting: past it Call answers kOverloaded.
 
 #include <cstdint>
 #include <functional>
@@ -24,10 +26,10 @@
 namespace encke::store {
 
 struct RedisOptions {
-  std::string address = "127.0.0.1:6379";  // numeric host:port (names are resolved once, at start)
+  std::string address = "127.0.0.1:6379";  // host:port; a name is resolved at each connect
   std::string password;
   int database = 0;
-  Duration timeout{500};         // per command
+  Duration timeout{500};         // per command, and per connect
   Duration reconnect_max{1000};  // back-off from 50 ms up to this
   std::size_t commands_max = 200'000;
 };
@@ -51,24 +53,29 @@ struct RedisCounts {
 class Redis {
  public:
   explicit Redis(const RedisOptions& options);
-  ~Redis();  // every waiting callback gets kClosed
+  ~Redis();  // Stop
   Redis(const Redis&) = delete;
   Redis& operator=(const Redis&) = delete;
 
+  // Every waiting callback gets kClosed; when it returns no callback will come any more.
+  void Stop();
+
   void Call(std::vector<std::string> arguments, OnReply done);
-  // EVALSHA, and SCRIPT LOAD + EVALSHA again on NOSCRIPT.  name: for logs and metrics.
+  // EVAL when the script is new to this connection, EVALSHA after that, so that scripts keep their
+  // place in the order of commands; EVAL once more on NOSCRIPT.  name: for logs.
   struct Script {
     std::string name, text, sha;  // sha: computed by MakeScript
   };
   static Script MakeScript(std::string name, std::string text);
+  // `script` must outlive the answer.
   void Eval(const Script& script,
             std::vector<std::string> keys,
             std::vector<std::string> arguments,
             OnReply done);
 
   bool connected() const;
-  // Called on the Redis thread after each (re)connect.
-  void OnConnect(std::function<void()> act);  // set before the first Call
+  // Called on the Redis thread after each (re)connect; at once when it is connected already.
+  void OnConnect(std::function<void()> act);
   const RedisCounts& counts() const;
 
  private:
