@@ -1,13 +1,16 @@
 #pragma once
-// HttpServer: HTTP/1.1 with keep-alive and pipelining by libwebsockets, on N threads.
+// HttpServer: HTTP/1.1 with keep-alive and pipelining over libwebsockets, on N threads.
 //
 // A route answers through a Responder, now or later, from any thread.  One context per thread; an
-// acceptor thread deals connections round robin.  Transfer-Encoding on a request is answered 411,
-// a body over body_bytes_max 413, an unknown path or method by `fallback`.
+// acceptor thread deals connections round robin.  Requests of one connection are handled one after
+// the other, in their order.  Transfer-Encoding on a request and a POST, PUT or PATCH without
+// Content-Length are answered 411, a body over body_bytes_max 413, an unknown path or method by
+// `fallback`.  After a refusal the connection is closed.
 //
 // Owner    main.  Routes are fixed before Start.
 // Thread   handlers run on the server's threads; Responder: any.
-// Limit    connections_max (503 past it), body_bytes_max, header bytes 8 KiB, idle_timeout.
+// Limit    connections_max (503 past it), body_bytes_max, header_bytes_max (431), idle_timeout for
+// a request to be whole and for a reply to be taken.
 
 #include <chrono>
 #include <cstdint>
@@ -28,6 +31,7 @@ struct HttpOptions {
   std::string address = "127.0.0.1:0";
   int threads = 1;
   std::size_t body_bytes_max = 1024 * 1024;
+  std::size_t header_bytes_max = 1024 * 1024;  // lists travel in the query; Go allows as much
   std::size_t connections_max = 8192;
   Duration idle_timeout{60'000};
 };
@@ -39,7 +43,9 @@ struct HttpRequest {
   std::string body;
   std::string peer_ip;
   std::string authorization;  // header values, empty when absent
-  std::string forwarded_for;
+  std::string api_key;        // X-API-Key
+  std::string forwarded_for;  // X-Forwarded-For
+  std::string real_ip;        // X-Real-IP
   std::string content_type;
 };
 
@@ -64,7 +70,8 @@ class Responder {
 using HttpHandler = std::function<void(HttpRequest&&, const Responder&)>;
 
 struct HttpCounts {
-  Counter connections, requests, refused_body, refused_limit, bad_requests;
+  Counter connections, requests, refused_body, refused_limit, bad_requests, accept_errors;
+  Gauge open;
   Histogram answer_us;  // request complete -> reply handed to the kernel
 };
 
@@ -89,7 +96,8 @@ class HttpServer {
   std::unique_ptr<Impl> impl_;
 };
 
-// "a=1&b=2&a=3" -> pairs in order, percent and plus decoded.
+// "a=1&b=2&a=3" -> pairs in order, percent and plus decoded.  As in Go a pair that holds a ';' or a
+// broken escape is left out.
 std::vector<std::pair<std::string, std::string>> ParseQuery(std::string_view query);
 
 }  // namespace encke::web

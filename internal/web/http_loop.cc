@@ -1,0 +1,348 @@
+#include "web/http_loop.h"
+
+#include <cassert>
+#include <string>
+#include <utility>
+
+#include <ev.h>
+#include <libwebsockets.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/threads.h"
+
+namespace encke::web {
+namespace {
+
+static_assert(HttpConnection::kOutHead >= LWS_PRE);
+
+constexpr double kSweepSeconds = 0.5;
+constexpr std::int64_t kLingerMs = 2000;      // for the client to close after the last reply
+constexpr std::int64_t kStopMs = 5000;        // for answers under way
+constexpr std::size_t kOutHigh = 256 * 1024;  // start no more requests before this has left
+constexpr int kRoundsMax = 256;               // then sockets get their turn
+constexpr unsigned kReadBytes = 64 * 1024;
+
+HttpLoop& LoopOf(lws* wsi) {
+  return *static_cast<HttpLoop*>(lws_context_user(lws_get_context(wsi)));
+}
+
+std::uint64_t IdOf(lws* wsi) {
+  return reinterpret_cast<std::uintptr_t>(lws_get_opaque_user_data(wsi));
+}
+
+int OnEvent(lws* wsi, lws_callback_reasons reason, void*, void* in, std::size_t bytes) {
+  switch (reason) {
+    case LWS_CALLBACK_RAW_RX:
+      LoopOf(wsi).OnBytes(IdOf(wsi), {static_cast<const char*>(in), bytes});
+      break;
+    case LWS_CALLBACK_RAW_WRITEABLE:
+      LoopOf(wsi).OnWriteable(IdOf(wsi));
+      break;
+    case LWS_CALLBACK_RAW_CLOSE:
+      LoopOf(wsi).OnClose(IdOf(wsi));
+      break;
+    default:
+      break;
+  }
+  return 0;
+}
+
+constexpr const char* kProtocol = "http";
+
+const lws_protocols kProtocols[] = {{kProtocol, OnEvent, 0, 0, 0, nullptr, 0},
+                                    {nullptr, nullptr, 0, 0, 0, nullptr, 0}};
+
+void OnLwsLog(int, const char* line) {
+  static log::RateLimit limit(1);
+  std::string_view text = line;
+  while (text.ends_with('\n'))
+    text.remove_suffix(1);
+  log::WarnSome(limit, "http.lws {}", text);
+}
+
+}  // namespace
+
+struct HttpLoop::Watchers {
+  ev_async bell;
+  ev_prepare before_wait;
+  ev_timer sweep;
+};
+
+HttpLoop::HttpLoop(HttpShared& shared) : shared_(shared), watchers_(new Watchers) {}
+
+HttpLoop::~HttpLoop() {
+  AskToStop();
+  Join();
+  mailbox_->Close();
+  // What is left is closed here; its OnClose still needs connections_.
+  if (context_ != nullptr) lws_context_destroy(context_);
+  if (loop_ != nullptr) ev_loop_destroy(loop_);
+}
+
+Result<std::unique_ptr<HttpLoop>> HttpLoop::Make(HttpShared& shared) {
+  std::unique_ptr<HttpLoop> loop(new HttpLoop(shared));
+  if (const Status made = loop->Init(); !made) return made.error();
+  return loop;
+}
+
+Status HttpLoop::Init() {
+  lws_set_log_level(LLL_ERR, OnLwsLog);
+  loop_ = ev_loop_new(EVBACKEND_EPOLL);
+  if (loop_ == nullptr) return Error{Errc::kUnavailable, "http: libev has no epoll here"};
+  // A loop of ours instead of one that libwebsockets makes: its own would take over SIGINT.
+  void* loops[] = {loop_};
+  lws_context_creation_info info{};
+  info.port = CONTEXT_PORT_NO_LISTEN;
+  info.protocols = kProtocols;
+  info.options = LWS_SERVER_OPTION_LIBEV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS;
+  info.foreign_loops = loops;
+  info.pt_serv_buf_size = kReadBytes;
+  info.user = this;
+  context_ = lws_create_context(&info);
+  if (context_ != nullptr) vhost_ = lws_create_vhost(context_, &info);
+  if (vhost_ == nullptr) {
+    return Error{
+        Errc::kUnavailable,
+        "http: libwebsockets does not start; is the package libwebsockets-evlib-ev there?"};
+  }
+  return Ok{};
+}
+
+void HttpLoop::Start() {
+  thread_ = std::thread([this] { Run(); });
+}
+
+void HttpLoop::Join() {
+  if (thread_.joinable()) thread_.join();
+}
+
+void HttpLoop::Run() {
+  NameThread("http");
+  // The bell only wakes the loop: Work looks into the mailbox before every wait.
+  ev_async_init(&watchers_->bell, [](struct ev_loop*, ev_async*, int) {});
+  ev_prepare_init(&watchers_->before_wait, [](struct ev_loop*, ev_prepare* watcher, int) {
+    static_cast<HttpLoop*>(watcher->data)->Work();
+  });
+  ev_timer_init(
+      &watchers_->sweep,
+      [](struct ev_loop*, ev_timer* watcher, int) {
+        static_cast<HttpLoop*>(watcher->data)->Sweep();
+      },
+      kSweepSeconds, kSweepSeconds);
+  watchers_->before_wait.data = this;
+  watchers_->sweep.data = this;
+  ev_async_start(loop_, &watchers_->bell);
+  ev_prepare_start(loop_, &watchers_->before_wait);
+  ev_timer_start(loop_, &watchers_->sweep);
+  mailbox_->Open(loop_, &watchers_->bell);
+  RefreshDate();
+  ev_run(loop_, 0);
+  mailbox_->Close();
+  ev_timer_stop(loop_, &watchers_->sweep);
+  ev_prepare_stop(loop_, &watchers_->before_wait);
+  ev_async_stop(loop_, &watchers_->bell);
+}
+
+void HttpLoop::Work() {
+  RefreshDate();
+  for (int round = 0; round < kRoundsMax; ++round) {
+    Mailbox::Post post = mailbox_->TakeAll();
+    if (post.empty() && touched_.empty()) break;
+    for (NewSocket& socket : post.sockets) {
+      Adopt(std::move(socket));
+    }
+    for (Answer& answer : post.answers) {
+      Deliver(std::move(answer));
+    }
+    if (post.stop) BeginStop();
+    for (const std::uint64_t id : std::exchange(touched_, {})) {
+      Advance(id);
+    }
+  }
+  SettleDirty();
+  if (!touched_.empty()) ev_async_send(loop_, &watchers_->bell);
+  const bool late = stopping_ && MonotonicMs() >= stop_deadline_ms_;
+  if (stopping_ && (connections_.empty() || late)) ev_break(loop_, EVBREAK_ALL);
+}
+
+void HttpLoop::Adopt(NewSocket socket) {
+  if (stopping_) {
+    close(socket.fd);
+    return;
+  }
+  const std::uint64_t id = next_id_++;
+  auto made = std::make_unique<HttpConnection>(id, std::move(socket.peer_ip), shared_);
+  HttpConnection& connection = *made;
+  connection.counted = !socket.refused;
+  connection.deadline_ms = MonotonicMs() + shared_.options.idle_timeout.count();
+  connections_.emplace(id, std::move(made));
+  lws_adopt_desc_t adopt{};
+  adopt.vh = vhost_;
+  adopt.type = LWS_ADOPT_SOCKET;
+  adopt.fd.sockfd = socket.fd;
+  adopt.vh_prot_name = kProtocol;
+  adopt.opaque = reinterpret_cast<void*>(static_cast<std::uintptr_t>(id));
+  connection.wsi = lws_adopt_descriptor_vhost_via_info(&adopt);
+  if (connection.wsi == nullptr) {  // libwebsockets has closed the socket
+    shared_.counts.accept_errors.Add();
+    OnClose(id);
+    return;
+  }
+  if (!socket.refused) return;
+  connection.Refuse(503, date_);
+  Touch(id);
+}
+
+void HttpLoop::OnBytes(std::uint64_t id, std::string_view bytes) {
+  const auto found = connections_.find(id);
+  if (found == connections_.end()) return;
+  HttpConnection& connection = *found->second;
+  if (connection.idle() && connection.fresh()) {
+    connection.deadline_ms = MonotonicMs() + shared_.options.idle_timeout.count();
+  }
+  connection.Add(bytes);
+  Touch(id);
+}
+
+void HttpLoop::OnClose(std::uint64_t id) {
+  const auto found = connections_.find(id);
+  if (found == connections_.end()) return;
+  (found->second->counted ? shared_.counts.open : shared_.refused_open).Add(-1);
+  connections_.erase(found);
+}
+
+void HttpLoop::Touch(std::uint64_t id) {
+  const auto found = connections_.find(id);
+  if (found == connections_.end() || std::exchange(found->second->touched, true)) return;
+  touched_.push_back(id);
+}
+
+// Starts the next request, if there is one and the client takes its replies.
+void HttpLoop::Advance(std::uint64_t id) {
+  const auto found = connections_.find(id);
+  if (found == connections_.end()) return;
+  HttpConnection& connection = *found->second;
+  connection.touched = false;
+  const bool choked =
+      connection.output_bytes() > kOutHigh || lws_partial_buffered(connection.wsi) != 0;
+  if (!choked) {
+    if (auto request = connection.Next(date_)) Handle(connection, std::move(*request));
+  }
+  if (!std::exchange(connection.dirty, true)) dirty_.push_back(id);
+}
+
+void HttpLoop::Handle(HttpConnection& connection, HttpRequest request) {
+  const Responder responder(std::make_shared<Responder::Impl>(mailbox_, connection.id));
+  if (request.path.find('%') == std::string::npos) {
+    shared_.Find(request.method, request.path)(std::move(request), responder);
+    return;
+  }
+  const auto path = DecodePath(request.path);
+  if (!path) {
+    responder.Send({400, "text/plain; charset=utf-8", "400 Bad Request", {}});
+    return;
+  }
+  shared_.Find(request.method, *path)(std::move(request), responder);
+}
+
+void HttpLoop::Deliver(Answer answer) {
+  const auto found = connections_.find(answer.connection);
+  if (found == connections_.end()) return;  // the client has gone
+  HttpConnection& connection = *found->second;
+  connection.last_one = stopping_;
+  connection.Answer(answer.reply, date_);
+  Touch(answer.connection);
+}
+
+void HttpLoop::SettleDirty() {
+  for (const std::uint64_t id : std::exchange(dirty_, {})) {
+    const auto found = connections_.find(id);
+    if (found == connections_.end()) continue;
+    found->second->dirty = false;
+    Settle(*found->second);
+  }
+}
+
+// Writes, goes on or stops reading, and closes: whatever the connection's state asks for.
+void HttpLoop::Settle(HttpConnection& connection) {
+  using Phase = HttpConnection::Phase;
+  if (connection.has_output() && !Flush(connection)) return;
+  const bool high = connection.InputIsHigh();
+  if (high == connection.reading) {
+    connection.reading = !high;
+    lws_rx_flow_control(connection.wsi, high ? 0 : 1);
+  }
+  if (connection.phase != Phase::kClosing || connection.shut) return;
+  if (lws_partial_buffered(connection.wsi) != 0) return;  // OnWriteable comes back here
+  connection.shut = true;
+  connection.deadline_ms = MonotonicMs() + kLingerMs;
+  if (stopping_) {
+    Kill(connection);
+  } else {
+    shutdown(lws_get_socket_fd(connection.wsi), SHUT_WR);
+  }
+}
+
+// One write for everything that is ready.  False: the connection is gone.
+bool HttpLoop::Flush(HttpConnection& connection) {
+  auto* bytes = reinterpret_cast<unsigned char*>(connection.out().data());
+  const int written = lws_write(connection.wsi, bytes + HttpConnection::kOutHead,
+                                connection.output_bytes(), LWS_WRITE_RAW);
+  if (written < 0) {
+    Kill(connection);
+    return false;
+  }
+  const bool was_high = connection.output_bytes() > kOutHigh;
+  connection.Written();
+  connection.deadline_ms = MonotonicMs() + shared_.options.idle_timeout.count();
+  if (lws_partial_buffered(connection.wsi) != 0) {
+    lws_callback_on_writable(connection.wsi);  // it kept a copy of the rest
+  } else if (was_high) {
+    Touch(connection.id);  // requests were held back
+  }
+  return true;
+}
+
+void HttpLoop::Kill(HttpConnection& connection) {
+  // Calls OnClose before it returns; `connection` is gone then.
+  lws_set_timeout(connection.wsi, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_SYNC);
+}
+
+void HttpLoop::Sweep() {
+  const std::int64_t now = MonotonicMs();
+  std::vector<HttpConnection*> over;
+  for (const auto& [id, connection] : connections_) {
+    const bool waits_for_client = connection->phase != HttpConnection::Phase::kHandling ||
+                                  lws_partial_buffered(connection->wsi) != 0;
+    if (waits_for_client && now >= connection->deadline_ms) over.push_back(connection.get());
+  }
+  for (HttpConnection* connection : over) {
+    Kill(*connection);
+  }
+}
+
+void HttpLoop::BeginStop() {
+  if (std::exchange(stopping_, true)) return;
+  stop_deadline_ms_ = MonotonicMs() + kStopMs;
+  std::vector<HttpConnection*> quiet;
+  for (const auto& [id, connection] : connections_) {
+    const bool writing = lws_partial_buffered(connection->wsi) != 0;
+    if (connection->idle() && !writing) quiet.push_back(connection.get());
+    if (connection->shut) quiet.push_back(connection.get());
+  }
+  for (HttpConnection* connection : quiet) {
+    Kill(*connection);
+  }
+}
+
+void HttpLoop::RefreshDate() {
+  const std::int64_t second = WallUs() / 1'000'000;
+  if (second == date_second_) return;
+  date_second_ = second;
+  date_ = HttpDate(second);
+}
+
+}  // namespace encke::web

@@ -1,0 +1,111 @@
+#include "web/http_server.h"
+
+#include <cassert>
+#include <utility>
+
+#include <unistd.h>
+
+#include "web/acceptor.h"
+#include "web/http_loop.h"
+#include "web/http_shared.h"
+
+namespace encke::web {
+namespace {
+
+constexpr std::int64_t kRefusedMax =
+    256;  // connections being told 503; past it they are just closed
+
+void NotFound(HttpRequest&&, const Responder& responder) {
+  responder.Send({404, "text/plain", "404 page not found", {}});
+}
+
+}  // namespace
+
+class HttpServer::Impl {
+ public:
+  explicit Impl(const HttpOptions& options) {
+    shared.options = options;
+    shared.fallback = NotFound;
+  }
+
+  Status MakeLoops();
+  void Deal(int fd, std::string peer_ip);
+
+  HttpShared shared;
+  std::vector<std::unique_ptr<HttpLoop>> loops;
+  std::unique_ptr<Acceptor> acceptor;
+  std::size_t next_loop = 0;  // of the acceptor's thread
+};
+
+Status HttpServer::Impl::MakeLoops() {
+  for (int i = 0; i < shared.options.threads; ++i) {
+    auto loop = HttpLoop::Make(shared);
+    if (!loop) return loop.error();
+    loops.push_back(std::move(*loop));
+  }
+  return Ok{};
+}
+
+void HttpServer::Impl::Deal(int fd, std::string peer_ip) {
+  const auto limit = static_cast<std::int64_t>(shared.options.connections_max);
+  const bool refused = shared.counts.open.value() >= limit;
+  if (refused && shared.refused_open.value() >= kRefusedMax) {
+    shared.counts.refused_limit.Add();
+    close(fd);
+    return;
+  }
+  (refused ? shared.refused_open : shared.counts.open).Add(1);
+  shared.counts.connections.Add();
+  HttpLoop& loop = *loops[next_loop++ % loops.size()];
+  if (!loop.mailbox().Put(NewSocket{fd, std::move(peer_ip), refused})) close(fd);
+}
+
+HttpServer::HttpServer(const HttpOptions& options) : impl_(std::make_unique<Impl>(options)) {}
+
+HttpServer::~HttpServer() { Stop(); }
+
+void HttpServer::Route(std::string method, std::string path, HttpHandler handler) {
+  assert(impl_->loops.empty());
+  impl_->shared.routes.push_back({std::move(method), std::move(path), std::move(handler)});
+}
+
+void HttpServer::Fallback(HttpHandler handler) {
+  assert(impl_->loops.empty());
+  impl_->shared.fallback = std::move(handler);
+}
+
+Result<std::uint16_t> HttpServer::Start() {
+  assert(impl_->loops.empty());
+  auto acceptor = Acceptor::Listen(impl_->shared.options.address);
+  if (!acceptor) return acceptor.error();
+  if (const Status made = impl_->MakeLoops(); !made) {
+    impl_->loops.clear();
+    return made.error();
+  }
+  for (const auto& loop : impl_->loops) {
+    loop->Start();
+  }
+  impl_->acceptor = std::move(*acceptor);
+  impl_->acceptor->Start(
+      impl_->shared.counts.accept_errors,
+      [impl = impl_.get()](int fd, std::string peer_ip) { impl->Deal(fd, std::move(peer_ip)); });
+  return impl_->acceptor->port();
+}
+
+void HttpServer::StopAccepting() {
+  if (impl_->acceptor != nullptr) impl_->acceptor->Stop();
+}
+
+void HttpServer::Stop() {
+  StopAccepting();
+  for (const auto& loop : impl_->loops) {
+    loop->AskToStop();
+  }
+  for (const auto& loop : impl_->loops) {
+    loop->Join();
+  }
+}
+
+const HttpCounts& HttpServer::counts() const { return impl_->shared.counts; }
+
+}  // namespace encke::web
