@@ -6,13 +6,16 @@
 // batch with one Sink::Send.  While a big room is being walked new pushes gather into its next
 // batch.
 //
-//   members of a room under flush:   [ done | to do | joined after the batch began ]
-//   removal moves at most one member across each border, so nobody is missed or met twice.
+// Rooms with something to send and broadcasts take turns of a few sends, so that neither a big room
+// nor a broadcast holds up a small one.  room.h says how a walk stays exact while members come and
+// go.
 //
 // Owner    comet's Shard.
-// Thread   the shard's.
+// Thread   the shard's; counts() any.  The sink may call Leave, Join and the pushes from inside
+//          Send, but not Flush.
 // Limit    batch_bytes_max, batch_messages_max per batch; rooms_max; pending_bytes_max over all
-//          gathering batches (past it: PushRoom answers kDropped, counted by the caller).
+//          gathering batches (past it: PushRoom answers kDropped, counted by the caller);
+//          broadcasts_max waiting (likewise); accepts_max operations per channel, the rest ignored.
 
 #include <cstddef>
 #include <cstdint>
@@ -23,6 +26,7 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "base/ids.h"
 #include "base/metrics.h"
 
@@ -47,6 +51,10 @@ struct HubOptions {
   std::size_t batch_messages_max = 10'000;  // goim's room.batch is job's, not this
   std::size_t pending_bytes_max = 256 * 1024 * 1024;
   std::size_t rooms_max = 4'000'000;
+  std::size_t broadcasts_max = 1024;
+  std::size_t accepts_max = 10'000;
+  std::uint32_t renumber_at = 0x80000000;               // see room.h; small in tests only
+  std::function<std::int64_t()> now_us = &MonotonicUs;  // for slices and pacing
 };
 
 enum class Pushed : std::uint8_t {
@@ -57,8 +65,11 @@ enum class Pushed : std::uint8_t {
 };
 
 struct HubCounts {
-  Counter deliveries, dropped, batches, room_pushes, key_pushes, broadcasts;
-  Histogram batch_messages;  // messages per batch
+  Counter deliveries;  // pushes that the sink took: one for each push and channel
+  Counter dropped;     // pushes that the sink refused
+  Counter batches;     // walks of a room that began
+  Counter room_pushes, key_pushes, broadcasts;  // that concerned somebody here
+  Histogram batch_messages;                     // messages per batch
 };
 
 class Hub {
@@ -81,33 +92,35 @@ class Hub {
   // channel, one after it is.
   struct Change {
     bool first = false;    // the room had no member on this shard before
-    bool refused = false;  // rooms_max
+    bool refused = false;  // rooms_max; the channel stays where it was
   };
   Change Join(Slot slot, const RoomId& room);  // leaves the old room
   bool LeaveRoom(Slot slot);                   // true: the old room is empty here now
   std::string_view RoomOf(Slot slot) const;    // empty = none
   std::size_t MembersHere(std::string_view room) const;
   void EachRoom(const std::function<void(std::string_view room, std::size_t members)>& visit) const;
-  // Called with every room whose first member came or last member went, in loop.
+  // Called with every room whose first member came or last member went, in loop.  Not to call back.
   std::function<void(std::string_view room, bool present)> on_presence;
 
   // Pushes.  Order per room is the order of PushRoom; order per channel of PushKey likewise.
   Pushed PushRoom(std::string_view room, std::int32_t op, std::string_view body);
   Pushed PushKey(Slot slot, std::int32_t op, std::string_view body);  // slot found by the directory
   // To every channel that accepts op, at most `rate` a second (0 = all in slices, at once).
-  // Several broadcasts run one after the other; done(reached) when the walk ended.
-  void PushAll(std::int32_t op,
-               std::string_view body,
-               double rate,
-               std::function<void(std::size_t)> done);
+  // Several broadcasts run one after the other, but one without a rate overtakes those with one.
+  // done(reached), which may be null, when the walk ended.
+  Pushed PushAll(std::int32_t op,
+                 std::string_view body,
+                 double rate,
+                 std::function<void(std::size_t)> done);
 
   // Works until nothing is left or budget_us is used up.  True: call again soon.
   bool Flush(std::int64_t budget_us);
-  // Milliseconds until a paced broadcast can go on; -1 = none waits.
+  // Milliseconds until a paced broadcast can go on; -1 = none waits.  now_ms: the clock of
+  // HubOptions::now_us, in milliseconds.
   std::int64_t NextPaceMs(std::int64_t now_ms) const;
 
-  std::size_t size() const;  // channels
-  std::size_t rooms() const;
+  std::size_t size() const;   // channels
+  std::size_t rooms() const;  // one that emptied just now may count until the next Flush
   HubCounts& counts();
   std::size_t BytesUsed() const;
 

@@ -1,0 +1,116 @@
+#pragma once
+// Room: its members, the batches that wait for them, and the walk that hands one batch out.
+//
+//   members:  [ done | to do ]     while a batch is walked; a newcomer is appended
+//
+// Removal moves at most one member across the border, so nobody is missed or met twice.  The
+// messages of a room are numbered and a member knows the number it begins with: so a newcomer gets
+// exactly what was pushed after it joined, from a batch that was gathering too.  Numbers start
+// again long before they could wrap.
+//
+// Owner    Rooms, and that one Hub.
+// Thread   the shard's.  A sink may add and remove members and push while it is called.
+// Limit    BatchLimits per batch; the hub bounds the sum.
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "hub/batch.h"
+
+namespace encke::hub {
+
+// What one turn of the hub did; added to the counters once per turn.
+struct Tally {
+  std::size_t visits = 0;     // members looked at
+  std::size_t delivered = 0;  // pushes
+  std::size_t dropped = 0;    // pushes
+  std::size_t begun = 0;      // bytes that left a gathering batch
+  void Add(Taken taken, std::size_t messages) {
+    (taken == Taken::kSent ? delivered : dropped) += messages;
+  }
+};
+
+class Room {
+ public:
+  const std::string& id() const { return id_; }
+  std::size_t size() const { return members_.size(); }
+
+  std::uint32_t Add(Slot slot, Format format);  // its position
+  // moved(slot, position) for each of the at most two who got another place.
+  void Remove(std::uint32_t position, const std::function<void(Slot, std::uint32_t)>& moved);
+
+  void Gather(const BatchLimits& limits, std::int32_t op, std::string_view body);
+  // One batch at most, and until tally->visits reaches visits_max.  True: more waits.
+  bool Walk(const BatchLimits& limits,
+            std::size_t visits_max,
+            Sink& sink,
+            HubCounts& counts,
+            Tally* tally);
+  std::size_t BytesUsed() const;
+
+ private:
+  friend class Rooms;
+  struct Member {
+    std::uint32_t slot : 31;
+    std::uint32_t ws : 1;
+    std::uint32_t since;  // the number of the first message it may see
+  };
+  struct Pending {
+    std::vector<Batch> batches;
+    std::optional<Outgoing> going;  // the batch that is being walked
+    std::uint32_t first = 0;        // its first message
+    std::uint32_t messages = 0;
+    std::uint32_t done = 0;  // members before this position have had it
+  };
+
+  void Begin(const BatchLimits& limits, HubCounts& counts, Tally* tally);
+  void Renumber(std::uint32_t base);
+  void SendTo(Member member, Sink& sink, Tally* tally);
+  void DropPending(Tally* tally);
+
+  std::string id_;
+  std::vector<Member> members_;
+  std::unique_ptr<Pending> pending_;  // null while nothing waits, which is nearly always
+  std::uint32_t next_ = 0;            // number of the next message
+  bool listed_ = false;               // in Rooms' list of those with something to send
+};
+
+// All rooms of one hub, found by id and by a small number, and the turn they take.
+class Rooms {
+ public:
+  explicit Rooms(std::size_t rooms_max) : rooms_max_(rooms_max) {}
+
+  Room& At(std::uint32_t number) { return slab_[number]; }
+  const Room& At(std::uint32_t number) const { return slab_[number]; }
+  std::optional<std::uint32_t> NumberOf(std::string_view id) const;
+  std::optional<std::uint32_t> FindOrMake(std::string_view id);  // none: rooms_max
+  // Frees it if it has no members and is not listed.
+  void Retire(std::uint32_t number);
+
+  // The rooms with something to send, first in first out, each at most once.
+  void List(std::uint32_t number);
+  bool anything_listed() const { return !listed_.empty(); }
+  std::uint32_t NextListed() const { return listed_.front(); }
+  void Rotate(bool more);  // the next one had its turn: to the end of the list, or out of it
+
+  std::size_t size() const { return by_id_.size(); }
+  void Each(const std::function<void(const Room&)>& visit) const;
+  std::size_t BytesUsed() const;
+
+ private:
+  std::size_t rooms_max_;
+  std::deque<Room> slab_;  // never moves a room
+  std::vector<std::uint32_t> free_;
+  std::unordered_map<std::string_view, std::uint32_t> by_id_;  // the key lives in the room
+  std::deque<std::uint32_t> listed_;
+};
+
+}  // namespace encke::hub
