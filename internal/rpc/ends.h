@@ -45,13 +45,18 @@ class ClientEnd final : public grpc::ClientBidiReactor<Out, In>, public Pump<Out
 
   void OnReadDone(bool ok) override { this->OnRead(ok); }
   void OnWriteDone(bool ok) override { this->OnWritten(ok); }
+  // gRPC joins its callback threads when the last channel or server of the process is destroyed, so
+  // that must not happen on one of them: channel and user are let go elsewhere.
   void OnDone(const grpc::Status& status) override {
-    const auto last = std::move(self_);
     std::string text;
     if (!status.ok()) {
       text = "status " + std::to_string(status.error_code()) + " " + status.error_message();
     }
-    this->Done(text);
+    Later::Run([last = std::move(self_), text = std::move(text)]() mutable {
+      last->Done(text);
+      last->stub_.reset();
+      last.reset();
+    });
   }
 
   grpc::ClientContext context_;
