@@ -3,12 +3,14 @@
 // checkpoints in "encke_checkpoints", same keys.
 //
 // A lease names its holder and is renewed every renew_interval; when nothing was heard of it for
-// `expire` on the reader's own clock, anybody may take it over (compare-and-set).  The fence is the
-// revision at which it was taken: it only grows.  Jobs share evenly: each holds at most
-// ceil(P / live jobs) and gives the rest up.
+// `expire` on the reader's own clock, anybody may take it over (compare-and-set).  A holder that
+// could not renew in time stops by itself one renew_interval before that.  The fence is the
+// revision at which it was taken: it only grows.  Jobs share evenly: each holds at most ceil(P /
+// live jobs) and gives the rest up (lease_table.h has the rule).
 //
 // Owner    main of job.
-// Thread   own thread; callbacks come on it.  Save: any.
+// Thread   own thread; callbacks come on it and must be quick, because it also renews.  Save,
+//          SetHolders, held: any.
 // Limit    one entry per partition.
 
 #include <cstdint>
@@ -37,13 +39,13 @@ struct Lease {
 class Leases {
  public:
   Leases(Nats& nats, int partitions, const std::string& holder, const LeaseOptions& options);
-  ~Leases();  // gives everything up
+  ~Leases();  // gives everything up: `lost` for each, its checkpoint written, then free for others
   Leases(const Leases&) = delete;
   Leases& operator=(const Leases&) = delete;
 
   // gained: start reading at checkpoint + 1.  lost: stop; it must have stopped when this returns.
   void Start(std::function<void(const Lease&)> gained, std::function<void(int partition)> lost);
-  void SetHolders(std::size_t live_jobs);  // from the registry; at least 1
+  void SetHolders(std::size_t live_jobs);  // from the registry, at every change; at least 1
   // Remembers a checkpoint; written at most every renew_interval, and when the lease is given up.
   void Save(int partition, std::uint64_t fence, std::uint64_t seq);
   std::vector<int> held() const;

@@ -6,8 +6,10 @@
 // once.
 //
 // Owner    Publisher: main of logic.  PartitionReader: job's Reader.  Both borrow Nats.
-// Thread   Publish: any; `done` comes on a NATS thread.  Reader callback: one thread per partition.
-// Limit    in_flight_max publishes unacknowledged (kOverloaded past it).
+// Thread   Publish: any; `done` comes on the publisher's own thread, or before Publish returns when
+//          refused at once.  Reader callback: one thread per partition.
+// Limit    in_flight_max publishes unacknowledged (kOverloaded past it); a reader has at most 256
+//          messages between the server and its callback.
 
 #include <cstdint>
 #include <functional>
@@ -23,6 +25,13 @@
 namespace encke::bus {
 
 int PartitionOf(std::string_view name, int partitions);
+
+// What JetStream answers to a publish.
+struct StoreReply {
+  std::uint64_t seq = 0;
+  bool duplicate = false;  // the id was known: seq is that of the first
+};
+Result<StoreReply> ParseStoreReply(std::string_view json);
 
 struct PublisherOptions {
   std::size_t in_flight_max = 16'384;
@@ -41,8 +50,9 @@ class Publisher {
   Publisher(const Publisher&) = delete;
   Publisher& operator=(const Publisher&) = delete;
 
-  // done: stream sequence once stored, else why not (kOverloaded, kTimeout, kUnavailable = log full
-  // or no quorum).  An unanswered publish may still be stored.
+  // done, exactly once: stream sequence once stored, else why not (kOverloaded; kTimeout;
+  // kUnavailable = not connected, log full or no quorum; kClosed).  An unanswered publish may still
+  // be stored.
   void Publish(int partition,
                const std::string& id,
                std::string payload,
@@ -64,14 +74,20 @@ struct LogMessage {
 class PartitionReader {
  public:
   // Calls `each` from `from_seq` on, ascending, on one thread; blocking in it is back-pressure.
+  // Needs no connection now: it starts when there is one and goes on after every outage.
   static Result<std::unique_ptr<PartitionReader>> Open(Nats& nats,
                                                        const LogOptions& log,
                                                        int partition,
                                                        std::uint64_t from_seq,
                                                        std::function<void(const LogMessage&)> each);
-  ~PartitionReader();  // when it returns `each` will not be called any more
+  ~PartitionReader();  // when it returns `each` will not be called any more; not from within it
   PartitionReader(const PartitionReader&) = delete;
   PartitionReader& operator=(const PartitionReader&) = delete;
+
+  // Log entries (of all partitions) that were gone before they could be read.
+  std::uint64_t skipped() const;
+  // How often the server was asked anew: after lost connections, gaps and silence.
+  std::uint64_t restarts() const;
 
  private:
   struct Impl;

@@ -1,0 +1,364 @@
+#include "bus/nats.h"
+
+#include <algorithm>
+#include <cassert>
+
+#include "base/log.h"
+#include "base/threads.h"
+#include "bus/kv.h"
+
+namespace encke::bus {
+namespace {
+
+using OptionsHandle = std::unique_ptr<natsOptions, Destroyer<natsOptions_Destroy>>;
+
+constexpr std::int64_t kPingIntervalMs = 2000;
+constexpr int kPingsOutMax = 2;
+constexpr std::int64_t kReconnectWaitMs = 250;
+constexpr std::int64_t kReconnectJitterMs = 250;
+constexpr std::int64_t kWriteDeadlineMs = 2000;
+// What cnats may keep for us while the server is away.  Publishing is refused then, so this only
+// holds what was under way.
+constexpr int kReconnectBufferBytes = 8 << 20;
+constexpr Duration kClosePatience{5000};
+
+constexpr const char* kKvOperation = "KV-Operation";  // a header: this is a deletion mark
+
+constexpr std::int64_t kNsPerMs = 1'000'000;
+constexpr Duration kRegistryEntryAge{60'000};
+
+Errc CodeOf(natsStatus status, jsErrCode code) {
+  if (code == JSStreamWrongLastSequenceErr) return Errc::kConflict;
+  if (code == JSStreamNotFoundErr) return Errc::kUnavailable;
+  if (status == NATS_NOT_FOUND || code == JSNoMessageFoundErr) return Errc::kNotFound;
+  if (status == NATS_TIMEOUT) return Errc::kTimeout;
+  return Errc::kUnavailable;
+}
+
+// The number of partitions is not visible in a wildcard subject, so the description carries it.
+std::string DescribeLog(const LogOptions& options) {
+  return "encke push log, " + std::to_string(options.partitions) + " partitions";
+}
+
+Result<StreamInfoHandle> StreamInfo(jsCtx* js, const std::string& stream) {
+  jsStreamInfo* info = nullptr;
+  jsErrCode code{};
+  const natsStatus status = js_GetStreamInfo(&info, js, stream.c_str(), nullptr, &code);
+  if (status == NATS_OK) return StreamInfoHandle(info);
+  if (status == NATS_NOT_FOUND) return Error{Errc::kNotFound, "no stream " + stream};
+  return NatsError(status, "looking for stream " + stream, code);
+}
+
+bool SameShape(const jsStreamConfig& have, const jsStreamConfig& want) {
+  const std::string_view old_text = have.Description == nullptr ? "" : have.Description;
+  const std::string_view new_text = want.Description == nullptr ? "" : want.Description;
+  return have.SubjectsLen == 1 && std::string_view(have.Subjects[0]) == want.Subjects[0] &&
+         have.Storage == want.Storage && have.Retention == want.Retention && old_text == new_text;
+}
+
+bool SameLimits(const jsStreamConfig& have, const jsStreamConfig& want) {
+  return have.MaxAge == want.MaxAge && have.MaxBytes == want.MaxBytes &&
+         have.Replicas == want.Replicas && have.Discard == want.Discard &&
+         have.Duplicates == want.Duplicates && have.MaxMsgsPerSubject == want.MaxMsgsPerSubject;
+}
+
+// Creates the stream, or brings the limits of an existing one to what is wanted.
+Status EnsureStream(jsCtx* js, jsStreamConfig& want) {
+  const std::string name = want.Name;
+  jsErrCode code{};
+  auto info = StreamInfo(js, name);
+  if (!info && info.error().code == Errc::kNotFound) {
+    const natsStatus status = js_AddStream(nullptr, js, &want, nullptr, &code);
+    if (status == NATS_OK) return Ok{};
+    if (code != JSStreamNameExistErr) return NatsError(status, "creating stream " + name, code);
+    info = StreamInfo(js, name);  // somebody else was faster
+  }
+  if (!info) return info.error();
+  jsStreamConfig& have = *(*info)->Config;
+  if (!SameShape(have, want)) {
+    return Error{Errc::kConflict, "stream " + name + " exists and is something else: " +
+                                      (have.Description == nullptr ? "" : have.Description)};
+  }
+  if (SameLimits(have, want)) return Ok{};
+  const natsStatus status = js_UpdateStream(nullptr, js, &want, nullptr, &code);
+  if (status != NATS_OK) return NatsError(status, "changing stream " + name, code);
+  log::Info("bus.stream_updated stream={}", name);
+  return Ok{};
+}
+
+Status EnsureBucket(jsCtx* js, const std::string& bucket, int replicas, Duration age) {
+  const std::string name = "KV_" + bucket;
+  const std::string subject = "$KV." + bucket + ".>";
+  const char* subjects[] = {subject.c_str()};
+  jsStreamConfig config;
+  jsStreamConfig_Init(&config);
+  config.Name = name.c_str();
+  config.Subjects = subjects;
+  config.SubjectsLen = 1;
+  config.MaxMsgsPerSubject = 1;
+  config.MaxBytes = -1;
+  config.MaxAge = age.count() * kNsPerMs;
+  config.Discard = js_DiscardNew;
+  config.Storage = js_FileStorage;
+  config.Replicas = replicas;
+  config.AllowRollup = true;
+  config.DenyDelete = true;
+  config.AllowDirect = true;
+  config.Duplicates =
+      std::min<std::int64_t>(120'000, age.count() > 0 ? age.count() : 120'000) * kNsPerMs;
+  return EnsureStream(js, config);
+}
+
+}  // namespace
+
+struct Nats::Impl {
+  NatsOptions options;
+  NatsCounts counts;
+  natsConnection* connection = nullptr;
+  JsHandle js;
+  Pulse closed;
+  log::RateLimit error_lines{2};
+
+  static Impl& From(void* closure) { return *static_cast<Impl*>(closure); }
+
+  static void OnDisconnected(natsConnection*, void* closure) {
+    From(closure).counts.disconnects.Add();
+    log::Warn("bus.disconnected");
+  }
+  static void OnReconnected(natsConnection*, void* closure) {
+    From(closure).counts.reconnects.Add();
+    log::Info("bus.reconnected");
+  }
+  static void OnConnected(natsConnection*, void*) {}
+  static void OnClosed(natsConnection*, void* closure) { From(closure).closed.Wake(); }
+  static void OnError(natsConnection*, natsSubscription*, natsStatus status, void* closure) {
+    From(closure).counts.errors.Add();
+    log::WarnSome(From(closure).error_lines, "bus.error why=\"{}\"", natsStatus_GetText(status));
+  }
+
+  Result<OptionsHandle> Settings() {
+    natsOptions* raw = nullptr;
+    natsStatus s = natsOptions_Create(&raw);
+    OptionsHandle all(raw);
+    std::vector<const char*> urls;
+    for (const std::string& url : options.servers)
+      urls.push_back(url.c_str());
+    const auto set = [&s](natsStatus result) {
+      if (s == NATS_OK) s = result;
+    };
+    set(natsOptions_SetServers(raw, urls.data(), static_cast<int>(urls.size())));
+    if (!options.name.empty()) set(natsOptions_SetName(raw, options.name.c_str()));
+    set(natsOptions_SetTimeout(raw, options.connect_timeout.count()));
+    set(natsOptions_SetMaxReconnect(raw, -1));
+    set(natsOptions_SetReconnectWait(raw, kReconnectWaitMs));
+    set(natsOptions_SetReconnectJitter(raw, kReconnectJitterMs, kReconnectJitterMs));
+    set(natsOptions_SetReconnectBufSize(raw, kReconnectBufferBytes));
+    set(natsOptions_SetRetryOnFailedConnect(raw, true, &OnConnected, this));
+    set(natsOptions_SetPingInterval(raw, kPingIntervalMs));
+    set(natsOptions_SetMaxPingsOut(raw, kPingsOutMax));
+    set(natsOptions_SetWriteDeadline(raw, kWriteDeadlineMs));
+    set(natsOptions_SetFailRequestsOnDisconnect(raw, true));
+    // The flusher of cnats waits a millisecond before it writes; a lone push shall not.
+    set(natsOptions_SetSendAsap(raw, true));
+    set(natsOptions_SetDisconnectedCB(raw, &OnDisconnected, this));
+    set(natsOptions_SetReconnectedCB(raw, &OnReconnected, this));
+    set(natsOptions_SetClosedCB(raw, &OnClosed, this));
+    set(natsOptions_SetErrorHandler(raw, &OnError, this));
+    if (s != NATS_OK) return NatsError(s, "nats options");
+    return all;
+  }
+
+  bool Connected() const { return natsConnection_Status(connection) == NATS_CONN_STATUS_CONNECTED; }
+
+  Status Open() {
+    auto settings = Settings();
+    if (!settings) return settings.error();
+    const natsStatus s = natsConnection_Connect(&connection, settings->get());
+    if (s != NATS_OK && s != NATS_NOT_YET_CONNECTED) return NatsError(s, "connecting to nats");
+    const std::int64_t until = MonotonicMs() + options.connect_timeout.count();
+    while (!Connected()) {
+      if (MonotonicMs() > until) return Error{Errc::kUnavailable, "no nats server answers"};
+      closed.Wait(Duration(10));
+    }
+    jsOptions js_options;
+    jsOptions_Init(&js_options);
+    js_options.Wait = options.call_timeout.count();
+    jsCtx* context = nullptr;
+    const natsStatus made = natsConnection_JetStream(&context, connection, &js_options);
+    if (made != NATS_OK) return NatsError(made, "jetstream");
+    js.reset(context);
+    return Ok{};
+  }
+
+  // Callbacks of cnats carry a pointer to us, and the last of them says that it is closed.
+  void Close() {
+    js.reset();
+    if (connection == nullptr) return;
+    natsConnection_Close(connection);
+    closed.Wait(kClosePatience);
+    natsConnection_Destroy(connection);
+  }
+};
+
+Nats::Nats() : impl_(std::make_unique<Impl>()) {}
+Nats::~Nats() { impl_->Close(); }
+
+Result<std::unique_ptr<Nats>> Nats::Connect(const NatsOptions& options) {
+  std::unique_ptr<Nats> nats(new Nats());
+  nats->impl_->options = options;
+  if (auto opened = nats->impl_->Open(); !opened) return opened.error();
+  return nats;
+}
+
+Status Nats::EnsureLog(const LogOptions& options) {
+  const std::string subject = options.subject + ".*";
+  const std::string description = DescribeLog(options);
+  const char* subjects[] = {subject.c_str()};
+  jsStreamConfig config;
+  jsStreamConfig_Init(&config);
+  config.Name = options.stream.c_str();
+  config.Description = description.c_str();
+  config.Subjects = subjects;
+  config.SubjectsLen = 1;
+  config.Retention = js_LimitsPolicy;
+  config.Storage = js_FileStorage;
+  config.Discard = js_DiscardNew;
+  config.MaxAge = options.max_age.count() * kNsPerMs;
+  config.MaxBytes = options.max_bytes;
+  config.MaxMsgsPerSubject = -1;
+  config.Replicas = options.replicas;
+  config.Duplicates = std::min(options.duplicate_window, options.max_age).count() * kNsPerMs;
+  return EnsureStream(js(), config);
+}
+
+Status Nats::EnsureBuckets(int replicas) {
+  // Entries of daemons that are long gone leave the registry by age; leases and checkpoints stay.
+  if (auto s = EnsureBucket(js(), "encke_registry", replicas, kRegistryEntryAge); !s) return s;
+  if (auto s = EnsureBucket(js(), "encke_leases", replicas, Duration(0)); !s) return s;
+  return EnsureBucket(js(), "encke_checkpoints", replicas, Duration(0));
+}
+
+bool Nats::connected() const { return impl_->Connected(); }
+const NatsOptions& Nats::options() const { return impl_->options; }
+const NatsCounts& Nats::counts() const { return impl_->counts; }
+natsConnection* Nats::raw() const { return impl_->connection; }
+jsCtx* Nats::js() const { return impl_->js.get(); }
+
+Error NatsError(natsStatus status, std::string_view what, jsErrCode code) {
+  natsStatus last = NATS_OK;  // of this thread, maybe of an older call
+  const char* detail = nats_GetLastError(&last);
+  const bool fresh = last == status && detail != nullptr && *detail != '\0';
+  std::string text(what);
+  text += ": ";
+  text += fresh ? detail : natsStatus_GetText(status);
+  return Error{CodeOf(status, code), std::move(text)};
+}
+
+std::string NewInbox() {
+  natsInbox* inbox = nullptr;
+  const natsStatus s = natsInbox_Create(&inbox);
+  assert(s == NATS_OK);  // only memory can fail here
+  std::string subject = inbox;
+  natsInbox_Destroy(inbox);
+  return subject;
+}
+
+std::string_view DataOf(const natsMsg* msg) {
+  return {natsMsg_GetData(msg), static_cast<std::size_t>(natsMsg_GetDataLength(msg))};
+}
+
+std::string_view HeaderOf(natsMsg* msg, const char* name) {
+  const char* value = nullptr;
+  return natsMsgHeader_Get(msg, name, &value) == NATS_OK && value != nullptr ? value : "";
+}
+
+Kv::Kv(Nats& nats, std::string_view bucket, Duration wait)
+    : nats_(nats),
+      stream_("KV_" + std::string(bucket)),
+      prefix_("$KV." + std::string(bucket) + ".") {
+  jsOptions options;
+  jsOptions_Init(&options);
+  options.Wait = wait.count();
+  jsCtx* context = nullptr;
+  const natsStatus s = natsConnection_JetStream(&context, nats.raw(), &options);
+  assert(s == NATS_OK);  // only memory can fail here
+  js_.reset(context);
+}
+
+Result<Kv::Entry> Kv::Get(std::string_view key) {
+  if (!nats_.connected()) return Error{Errc::kUnavailable, "nats is away"};
+  natsMsg* raw = nullptr;
+  jsErrCode code{};
+  const std::string subject = prefix_ + std::string(key);
+  const natsStatus s =
+      js_GetLastMsg(&raw, js_.get(), stream_.c_str(), subject.c_str(), nullptr, &code);
+  if (s != NATS_OK) return NatsError(s, "reading " + subject, code);
+  const MsgHandle msg(raw);
+  return Entry{std::string(DataOf(raw)), natsMsg_GetSequence(raw), natsMsg_GetTime(raw),
+               IsDeletion(raw)};
+}
+
+Result<std::uint64_t> Kv::Put(std::string_view key, std::string_view value) {
+  natsMsg* raw = nullptr;
+  natsMsg_Create(&raw, (prefix_ + std::string(key)).c_str(), nullptr, value.data(),
+                 static_cast<int>(value.size()));
+  const MsgHandle msg(raw);
+  return Publish(raw, key, nullptr);
+}
+
+Result<std::uint64_t> Kv::Write(std::string_view key,
+                                std::string_view value,
+                                std::uint64_t expected) {
+  natsMsg* raw = nullptr;
+  natsMsg_Create(&raw, (prefix_ + std::string(key)).c_str(), nullptr, value.data(),
+                 static_cast<int>(value.size()));
+  const MsgHandle msg(raw);
+  jsPubOptions options;
+  jsPubOptions_Init(&options);
+  options.ExpectLastSubjectSeq = expected;
+  options.ExpectNoMessage = expected == 0;
+  return Publish(raw, key, &options);
+}
+
+Status Kv::Delete(std::string_view key) {
+  natsMsg* raw = nullptr;
+  natsMsg_Create(&raw, (prefix_ + std::string(key)).c_str(), nullptr, nullptr, 0);
+  const MsgHandle msg(raw);
+  natsMsgHeader_Set(raw, kKvOperation, "DEL");
+  auto done = Publish(raw, key, nullptr);
+  if (!done) return done.error();
+  return Ok{};
+}
+
+Result<std::vector<std::string>> Kv::Keys() {
+  if (!nats_.connected()) return Error{Errc::kUnavailable, "nats is away"};
+  jsOptions options;
+  jsOptions_Init(&options);
+  options.Stream.Info.SubjectsFilter = ">";
+  jsStreamInfo* raw = nullptr;
+  jsErrCode code{};
+  const natsStatus s = js_GetStreamInfo(&raw, js_.get(), stream_.c_str(), &options, &code);
+  if (s != NATS_OK) return NatsError(s, "listing " + prefix_, code);
+  const StreamInfoHandle info(raw);
+  std::vector<std::string> keys;
+  const jsStreamStateSubjects* subjects = raw->State.Subjects;
+  for (int i = 0; subjects != nullptr && i < subjects->Count; ++i) {
+    keys.emplace_back(std::string_view(subjects->List[i].Subject).substr(prefix_.size()));
+  }
+  return keys;
+}
+
+bool Kv::IsDeletion(natsMsg* msg) { return !HeaderOf(msg, kKvOperation).empty(); }
+
+Result<std::uint64_t> Kv::Publish(natsMsg* msg, std::string_view key, jsPubOptions* options) {
+  if (!nats_.connected()) return Error{Errc::kUnavailable, "nats is away"};
+  jsPubAck* ack = nullptr;
+  jsErrCode code{};
+  const natsStatus s = js_PublishMsg(&ack, js_.get(), msg, options, &code);
+  if (s != NATS_OK) return NatsError(s, "writing " + prefix_ + std::string(key), code);
+  const std::uint64_t revision = ack->Sequence;
+  jsPubAck_Destroy(ack);
+  return revision;
+}
+
+}  // namespace encke::bus

@@ -1,0 +1,271 @@
+// Reading one partition: our own loop on a pull consumer without acknowledgements.
+//
+// The ordered consumer of cnats would push as fast as it can into a queue of the library; here the
+// server sends at most kBatch messages ahead of `each`, so that a slow reader is plain
+// back-pressure.  There is one way to recover from everything (lost connection, killed server,
+// missing message, silence, deleted consumer): make a new consumer from the last sequence + 1.
+#include <atomic>
+#include <cassert>
+#include <charconv>
+#include <thread>
+
+#include "base/log.h"
+#include "base/threads.h"
+#include "bus/kv.h"
+#include "bus/push_log.h"
+
+namespace encke::bus {
+namespace {
+
+constexpr int kBatch = 256;
+constexpr std::int64_t kNsPerMs = 1'000'000;
+constexpr std::int64_t kExpiresMs = 10'000;   // an unfilled request ends and is made again
+constexpr std::int64_t kHeartbeatMs = 500;    // of the server while a request is open
+constexpr std::int64_t kSilenceMs = 1'600;    // three heartbeats missed: something is lost
+constexpr std::int64_t kInactiveMs = 15'000;  // then the server forgets a consumer without us
+constexpr std::int64_t kHeadCheckMs = 5'000;  // while behind: has the log been cut before us?
+constexpr std::int64_t kWaitMs = 100;         // so long may the destructor wait
+constexpr Duration kRetryWait{200};
+
+enum class Kind : std::uint8_t { kMessage, kHeartbeat, kRequestEnded, kConsumerGone };
+
+Kind Judge(natsMsg* msg) {
+  const std::string_view status = HeaderOf(msg, "Status");
+  if (status.empty()) return Kind::kMessage;
+  if (status == "100") return Kind::kHeartbeat;
+  if (status == "404" || status == "408") return Kind::kRequestEnded;
+  // 409 also tells of limits ("Exceeded ...", "Leadership Change"): starting anew cures them all.
+  return Kind::kConsumerGone;
+}
+
+}  // namespace
+
+struct PartitionReader::Impl {
+  Impl(Nats& the_nats,
+       const LogOptions& log,
+       int the_partition,
+       std::uint64_t from_seq,
+       std::function<void(const LogMessage&)> callback)
+      : nats(the_nats),
+        stream(log.stream),
+        subject(log.subject + "." + std::to_string(the_partition)),
+        partition(the_partition),
+        inbox(NewInbox() + "."),
+        each(std::move(callback)),
+        next_seq(from_seq == 0 ? 1 : from_seq) {}
+
+  Nats& nats;
+  const std::string stream;
+  const std::string subject;
+  const int partition;
+  const std::string inbox;  // with the last dot; the token after it counts consumers
+  const std::function<void(const LogMessage&)> each;
+
+  SubHandle inbound;
+  std::atomic<bool> stopping{false};
+  std::atomic<std::uint64_t> skipped{0};
+  std::atomic<std::uint64_t> consumers_made{0};
+  Pulse pause;
+  std::thread thread;
+
+  // Of the thread alone:
+  std::uint64_t next_seq;
+  std::string consumer;
+  std::string reply;
+  std::uint64_t deliveries = 0;  // what this consumer has sent
+  std::uint64_t reconnects_seen = 0;
+  std::int64_t head_checked_ms = 0;
+  int wanted = 0;  // what the open request may still bring
+
+  void Run() {
+    NameThread(("bus.read." + std::to_string(partition)).c_str());
+    while (!stopping) {
+      if (!MakeConsumer()) {
+        pause.Wait(kRetryWait);
+        continue;
+      }
+      Consume();
+      if (deliveries == 0) pause.Wait(kRetryWait);  // refused at once: do not spin
+    }
+    DeleteConsumer();
+  }
+
+  StreamInfoHandle LookAtLog() {
+    jsStreamInfo* raw = nullptr;
+    head_checked_ms = MonotonicMs();
+    js_GetStreamInfo(&raw, nats.js(), stream.c_str(), nullptr, nullptr);
+    return StreamInfoHandle(raw);
+  }
+
+  // Moves next_seq to where the log begins when that is later.  A log that ends before next_seq is
+  // another log, or one that lost its tail: all of it is new to us then.
+  bool FindStart() {
+    const StreamInfoHandle info = LookAtLog();
+    if (!info) return false;
+    const std::uint64_t first = std::max<std::uint64_t>(info->State.FirstSeq, 1);
+    const std::uint64_t last = info->State.LastSeq;
+    if (last + 1 < next_seq) {
+      log::Error("bus.log_went_back partition={} wanted={} last={}", partition, next_seq, last);
+      next_seq = first;
+    } else if (first > next_seq) {
+      skipped += first - next_seq;
+      log::Error("bus.log_skipped partition={} from={} to={} entries_of_all_partitions={}",
+                 partition, next_seq, first - 1, first - next_seq);
+      next_seq = first;
+    }
+    return true;
+  }
+
+  bool MakeConsumer() {
+    if (!nats.connected()) return false;
+    reconnects_seen = nats.counts().reconnects.value();
+    if (!FindStart()) return false;
+    jsConsumerConfig config;
+    jsConsumerConfig_Init(&config);
+    config.DeliverPolicy = js_DeliverByStartSequence;
+    config.OptStartSeq = next_seq;
+    config.AckPolicy = js_AckNone;
+    config.FilterSubject = subject.c_str();
+    config.InactiveThreshold = kInactiveMs * kNsPerMs;
+    config.MemoryStorage = true;
+    config.Replicas = 1;
+    jsConsumerInfo* raw = nullptr;
+    jsErrCode code{};
+    const natsStatus s = js_AddConsumer(&raw, nats.js(), stream.c_str(), &config, nullptr, &code);
+    if (s != NATS_OK) {
+      log::Warn("bus.no_consumer partition={} why=\"{}\"", partition,
+                NatsError(s, "creating", code).text);
+      return false;
+    }
+    const ConsumerInfoHandle info(raw);
+    consumer = info->Name;
+    reply = inbox + std::to_string(++consumers_made);
+    deliveries = 0;
+    wanted = 0;
+    return true;
+  }
+
+  // The server forgets it by itself when this does not arrive.
+  void DeleteConsumer() {
+    if (consumer.empty() || !nats.connected()) return;
+    js_DeleteConsumer(nats.js(), stream.c_str(), consumer.c_str(), nullptr, nullptr);
+  }
+
+  bool Request() {
+    const std::string to = "$JS.API.CONSUMER.MSG.NEXT." + stream + "." + consumer;
+    const std::string what = "{\"batch\":" + std::to_string(kBatch) +
+                             ",\"expires\":" + std::to_string(kExpiresMs * kNsPerMs) +
+                             ",\"idle_heartbeat\":" + std::to_string(kHeartbeatMs * kNsPerMs) + "}";
+    wanted = kBatch;
+    return natsConnection_PublishRequestString(nats.raw(), to.c_str(), reply.c_str(),
+                                               what.c_str()) == NATS_OK;
+  }
+
+  // Until something is wrong with the consumer, or we are stopped.
+  void Consume() {
+    std::int64_t heard_ms = MonotonicMs();
+    while (!stopping) {
+      if (wanted <= 0 && !Request()) return;
+      natsMsg* raw = nullptr;
+      const natsStatus s = natsSubscription_NextMsg(&raw, inbound.get(), kWaitMs);
+      if (s == NATS_TIMEOUT) {
+        if (MonotonicMs() - heard_ms > kSilenceMs) return LogRestart("silence");
+        if (nats.counts().reconnects.value() != reconnects_seen) return LogRestart("reconnected");
+        continue;
+      }
+      if (s != NATS_OK) return pause.Wait(kRetryWait), void();
+      const MsgHandle msg(raw);
+      if (!Take(raw)) return;
+      heard_ms = MonotonicMs();
+    }
+  }
+
+  // False: the consumer is of no use any more.
+  bool Take(natsMsg* msg) {
+    switch (Judge(msg)) {
+      case Kind::kMessage:
+        return Deliver(msg);
+      case Kind::kHeartbeat:
+        return true;
+      case Kind::kRequestEnded:
+        if (natsMsg_GetSubject(msg) == reply) wanted = 0;
+        return true;
+      case Kind::kConsumerGone:
+        if (natsMsg_GetSubject(msg) != reply) return true;  // of an older one
+        LogRestart(HeaderOf(msg, "Description"));
+        return false;
+    }
+    assert(false);
+    return false;
+  }
+
+  bool Deliver(natsMsg* msg) {
+    jsMsgMetaData* raw = nullptr;
+    if (natsMsg_GetMetaData(&raw, msg) != NATS_OK) return true;  // not of JetStream
+    const MetaHandle meta(raw);
+    if (consumer != meta->Consumer) return true;  // left over from an older one
+    if (meta->Sequence.Consumer != ++deliveries) {
+      LogRestart("a message is missing");
+      return false;
+    }
+    --wanted;
+    const std::uint64_t seq = meta->Sequence.Stream;
+    assert(seq >= next_seq);
+    each(LogMessage{seq, DataOf(msg), meta->NumPending});
+    next_seq = seq + 1;
+    return meta->NumPending == 0 || MonotonicMs() - head_checked_ms < kHeadCheckMs ||
+           HeadIsBehind();
+  }
+
+  // The server passes over what it has thrown away without a word.  When that has overtaken us, a
+  // new consumer finds out, counts and tells.
+  bool HeadIsBehind() {
+    const StreamInfoHandle info = LookAtLog();
+    return !info || info->State.FirstSeq <= next_seq;
+  }
+
+  void LogRestart(std::string_view why) const {
+    if (!stopping)
+      log::Info("bus.read_again partition={} from={} why=\"{}\"", partition, next_seq, why);
+  }
+};
+
+PartitionReader::PartitionReader() = default;
+
+PartitionReader::~PartitionReader() {
+  if (!impl_) return;
+  impl_->stopping = true;
+  impl_->pause.Stop();
+  impl_->thread.join();
+  // The consumer is gone, so nothing is under way to this subscription any more.
+  natsSubscription_Unsubscribe(impl_->inbound.get());
+}
+
+Result<std::unique_ptr<PartitionReader>> PartitionReader::Open(
+    Nats& nats,
+    const LogOptions& log,
+    int partition,
+    std::uint64_t from_seq,
+    std::function<void(const LogMessage&)> each) {
+  if (partition < 0 || partition >= log.partitions) {
+    return Error{Errc::kInvalid, "no partition " + std::to_string(partition)};
+  }
+  std::unique_ptr<PartitionReader> reader(new PartitionReader());
+  auto impl = std::make_unique<Impl>(nats, log, partition, from_seq, std::move(each));
+  natsSubscription* raw = nullptr;
+  const natsStatus s = natsConnection_SubscribeSync(&raw, nats.raw(), (impl->inbox + "*").c_str());
+  if (s != NATS_OK) return NatsError(s, "subscribing to an inbox");
+  impl->inbound.reset(raw);
+  natsSubscription_SetPendingLimits(raw, -1, -1);  // bounded by what we ask for
+  reader->impl_ = std::move(impl);
+  reader->impl_->thread = std::thread([impl = reader->impl_.get()] { impl->Run(); });
+  return reader;
+}
+
+std::uint64_t PartitionReader::skipped() const { return impl_->skipped; }
+std::uint64_t PartitionReader::restarts() const {
+  const std::uint64_t made = impl_->consumers_made;
+  return made == 0 ? 0 : made - 1;
+}
+
+}  // namespace encke::bus

@@ -1,0 +1,272 @@
+// Appending to the push log.  js_PublishMsgAsync would do the same through a hash of messages, a
+// timer and callbacks on threads of the library that may outlive us; here the answers come to one
+// inbox that one thread of ours reads, so that nothing can call back after the destructor and a
+// retry never happens on the thread that delivers answers to others.
+#include <atomic>
+#include <charconv>
+#include <deque>
+#include <optional>
+#include <thread>
+#include <unordered_map>
+
+#include "base/threads.h"
+#include "bus/kv.h"
+#include "bus/push_log.h"
+
+namespace encke::bus {
+namespace {
+
+constexpr std::int64_t kIdleWaitMs = 50;
+
+struct Flight {  // one publish under way; never changes after it took off
+  int partition = 0;
+  std::string id;
+  std::string payload;
+  std::function<void(Result<std::uint64_t>)> done;
+  std::int64_t started_us = 0;
+};
+
+struct Attempt {
+  std::shared_ptr<const Flight> flight;
+  bool again = false;
+};
+
+struct Deadline {
+  std::uint64_t number = 0;
+  std::int64_t at_ms = 0;
+};
+
+struct Sky {
+  std::unordered_map<std::uint64_t, Attempt> attempts;  // by the last token of the reply subject
+  std::deque<Deadline> deadlines;                       // ascending: every attempt waits as long
+  std::uint64_t next_number = 1;
+};
+
+// The text after `"name":`, or nothing.
+std::optional<std::string_view> Member(std::string_view json, std::string_view name) {
+  constexpr std::string_view kBlank = " \t\r\n";
+  const std::string quoted = '"' + std::string(name) + '"';
+  std::size_t at = json.find(quoted);
+  while (at != std::string_view::npos) {
+    at = json.find_first_not_of(kBlank, at + quoted.size());
+    if (at == std::string_view::npos) break;
+    if (json[at] == ':') {
+      const std::size_t value = json.find_first_not_of(kBlank, at + 1);
+      if (value == std::string_view::npos) break;
+      return json.substr(value);
+    }
+    at = json.find(quoted, at);  // it was a value, not a name
+  }
+  return std::nullopt;
+}
+
+std::string_view TextMember(std::string_view json, std::string_view name) {
+  const auto value = Member(json, name);
+  if (!value || value->front() != '"') return "";
+  const std::size_t end = value->find('"', 1);
+  return end == std::string_view::npos ? "" : value->substr(1, end - 1);
+}
+
+}  // namespace
+
+int PartitionOf(std::string_view name, int partitions) {
+  assert(partitions > 0);
+  std::uint64_t hash = 14695981039346656037ULL;
+  for (const char c : name) {
+    hash ^= static_cast<unsigned char>(c);
+    hash *= 1099511628211ULL;
+  }
+  return static_cast<int>(hash % static_cast<std::uint64_t>(partitions));
+}
+
+// reply := {"stream":"S","seq":7[,"duplicate":true]} |
+// {"error":{"code":503,"description":"why"},...}
+Result<StoreReply> ParseStoreReply(std::string_view json) {
+  if (const auto error = Member(json, "error")) {
+    const std::string_view why = TextMember(*error, "description");
+    return Error{Errc::kUnavailable, "not stored: " + std::string(why.empty() ? *error : why)};
+  }
+  StoreReply reply;
+  const auto seq = Member(json, "seq");
+  if (!seq ||
+      std::from_chars(seq->data(), seq->data() + seq->size(), reply.seq).ec != std::errc()) {
+    return Error{Errc::kUnavailable, "not stored: unreadable answer"};
+  }
+  const auto duplicate = Member(json, "duplicate");
+  reply.duplicate = duplicate && duplicate->starts_with("true");
+  return reply;
+}
+
+class Publisher::Impl {
+ public:
+  Impl(Nats& nats, const LogOptions& log, const PublisherOptions& options)
+      : nats_(nats), subject_(log.subject + "."), options_(options), inbox_(NewInbox() + ".") {
+    natsSubscription* raw = nullptr;
+    const natsStatus s = natsConnection_SubscribeSync(&raw, nats.raw(), (inbox_ + "*").c_str());
+    assert(s == NATS_OK);  // works without a connection too
+    answers_.reset(raw);
+    natsSubscription_SetPendingLimits(raw, -1, -1);  // bounded by in_flight_max
+    thread_ = std::thread([this] { Run(); });
+  }
+
+  ~Impl() {
+    gate_.CloseAndWait();
+    give_up_at_ms_.store(MonotonicMs() + options_.ack_timeout.count());
+    thread_.join();
+    natsSubscription_Unsubscribe(answers_.get());
+    for (auto& [number, attempt] : sky_.With([](Sky& sky) { return std::move(sky.attempts); })) {
+      Fail(*attempt.flight, Error{Errc::kClosed, "the publisher stops"});
+    }
+  }
+
+  void Publish(int partition,
+               const std::string& id,
+               std::string payload,
+               std::function<void(Result<std::uint64_t>)> done) {
+    const auto flight = std::make_shared<const Flight>(
+        Flight{partition, id, std::move(payload), std::move(done), MonotonicUs()});
+    const auto pass = gate_.TryEnter();
+    if (!pass) return Fail(*flight, Error{Errc::kClosed, "the publisher stops"});
+    if (!nats_.connected()) return Fail(*flight, Error{Errc::kUnavailable, "nats is away"});
+    const std::uint64_t number = TakeOff(flight, false);
+    if (number == 0) return Fail(*flight, Error{Errc::kOverloaded, "too many pushes in flight"});
+    if (auto sent = Send(*flight, number); !sent && Land(number)) Fail(*flight, sent.error());
+  }
+
+  std::size_t in_flight() const {
+    return sky_.With([](const Sky& sky) { return sky.attempts.size(); });
+  }
+  const PublisherCounts& counts() const { return counts_; }
+
+ private:
+  // The number of the attempt; 0 when too many are under way.  A retry has its place already.
+  std::uint64_t TakeOff(const std::shared_ptr<const Flight>& flight, bool again) {
+    return sky_.With([&](Sky& sky) -> std::uint64_t {
+      if (!again && sky.attempts.size() >= options_.in_flight_max) return 0;
+      const std::uint64_t number = sky.next_number++;
+      sky.attempts.emplace(number, Attempt{flight, again});
+      sky.deadlines.push_back({number, MonotonicMs() + options_.ack_timeout.count()});
+      return number;
+    });
+  }
+
+  // Whoever gets the attempt answers for it; nobody else will.
+  std::optional<Attempt> Land(std::uint64_t number) {
+    return sky_.With([number](Sky& sky) -> std::optional<Attempt> {
+      const auto found = sky.attempts.find(number);
+      if (found == sky.attempts.end()) return std::nullopt;
+      Attempt attempt = std::move(found->second);
+      sky.attempts.erase(found);
+      return attempt;
+    });
+  }
+
+  Status Send(const Flight& flight, std::uint64_t number) {
+    const std::string subject = subject_ + std::to_string(flight.partition);
+    const std::string reply = inbox_ + std::to_string(number);
+    natsMsg* raw = nullptr;
+    natsStatus s = natsMsg_Create(&raw, subject.c_str(), reply.c_str(), flight.payload.data(),
+                                  static_cast<int>(flight.payload.size()));
+    const MsgHandle msg(raw);
+    if (s == NATS_OK) s = natsMsgHeader_Set(raw, "Nats-Msg-Id", flight.id.c_str());
+    if (s == NATS_OK) s = natsConnection_PublishMsg(nats_.raw(), raw);
+    if (s != NATS_OK) return NatsError(s, "publishing");
+    return Ok{};
+  }
+
+  void Fail(const Flight& flight, Error error) {
+    counts_.failed.Add();
+    flight.done(std::move(error));
+  }
+
+  void Run() {
+    NameThread("bus.answers");
+    while (!Finished()) {
+      natsMsg* raw = nullptr;
+      const natsStatus s = natsSubscription_NextMsg(&raw, answers_.get(), kIdleWaitMs);
+      if (s == NATS_OK) {
+        OnAnswer(MsgHandle(raw));
+      } else if (s != NATS_TIMEOUT) {
+        pause_.Wait(Duration(kIdleWaitMs));  // closed for good (refused by the server): do not spin
+      }
+      while (const auto late = NextLate())
+        OnLate(*late);
+    }
+  }
+
+  bool Finished() const {
+    const std::int64_t give_up_at_ms = give_up_at_ms_.load();
+    return give_up_at_ms != 0 && (in_flight() == 0 || MonotonicMs() >= give_up_at_ms);
+  }
+
+  void OnAnswer(const MsgHandle& msg) {
+    const std::string_view subject = natsMsg_GetSubject(msg.get());
+    std::uint64_t number = 0;
+    std::from_chars(subject.data() + inbox_.size(), subject.data() + subject.size(), number);
+    const auto attempt = Land(number);
+    if (!attempt) return;  // too late: retried or given up
+    if (natsMsg_IsNoResponders(msg.get())) {
+      return Fail(*attempt->flight, Error{Errc::kUnavailable, "nobody keeps the push log"});
+    }
+    auto reply = ParseStoreReply(DataOf(msg.get()));
+    if (!reply) return Fail(*attempt->flight, reply.error());
+    const std::int64_t took_us = MonotonicUs() - attempt->flight->started_us;
+    counts_.ack_us.Observe(static_cast<std::uint64_t>(took_us));
+    counts_.published.Add();
+    if (reply->duplicate) counts_.duplicates.Add();
+    attempt->flight->done(reply->seq);
+  }
+
+  // An attempt whose time is up, taken out.
+  std::optional<Attempt> NextLate() {
+    const std::int64_t now = MonotonicMs();
+    return sky_.With([now](Sky& sky) -> std::optional<Attempt> {
+      while (!sky.deadlines.empty() && sky.deadlines.front().at_ms <= now) {
+        const auto found = sky.attempts.find(sky.deadlines.front().number);
+        sky.deadlines.pop_front();
+        if (found == sky.attempts.end()) continue;
+        Attempt attempt = std::move(found->second);
+        sky.attempts.erase(found);
+        return attempt;
+      }
+      return std::nullopt;
+    });
+  }
+
+  // The same id again: what was stored without our hearing of it is not stored twice.
+  void OnLate(const Attempt& attempt) {
+    const Error unanswered{Errc::kTimeout, "the push log does not answer"};
+    if (attempt.again) return Fail(*attempt.flight, unanswered);
+    counts_.retried.Add();
+    const std::uint64_t number = TakeOff(attempt.flight, true);
+    const auto sent = Send(*attempt.flight, number);
+    if (!sent && Land(number)) Fail(*attempt.flight, unanswered);
+  }
+
+  Nats& nats_;
+  const std::string subject_;  // with the last dot
+  const PublisherOptions options_;
+  const std::string inbox_;  // with the last dot
+  SubHandle answers_;
+  Gate gate_;
+  Guarded<Sky> sky_;
+  PublisherCounts counts_;
+  std::atomic<std::int64_t> give_up_at_ms_{0};  // 0: not stopping
+  Pulse pause_;
+  std::thread thread_;
+};
+
+Publisher::Publisher(Nats& nats, const LogOptions& log, const PublisherOptions& options)
+    : impl_(std::make_unique<Impl>(nats, log, options)) {}
+Publisher::~Publisher() = default;
+
+void Publisher::Publish(int partition,
+                        const std::string& id,
+                        std::string payload,
+                        std::function<void(Result<std::uint64_t>)> done) {
+  impl_->Publish(partition, id, std::move(payload), std::move(done));
+}
+std::size_t Publisher::in_flight() const { return impl_->in_flight(); }
+const PublisherCounts& Publisher::counts() const { return impl_->counts(); }
+
+}  // namespace encke::bus

@@ -1,0 +1,331 @@
+#include "bus/registry.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cassert>
+#include <thread>
+
+#include "base/log.h"
+#include "base/threads.h"
+#include "bus/kv.h"
+
+namespace encke::bus {
+namespace {
+
+constexpr const char* kBucket = "encke_registry";
+constexpr std::int64_t kSliceMs = 100;  // how long a new watcher or an expiry may go unnoticed
+constexpr int kMessagesPerTurn = 1000;  // then the clock is looked at again
+constexpr Duration kPictureRetry{500};
+
+bool GoesIntoKey(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+         c == '_';
+}
+
+struct Watcher {
+  std::string kind;
+  std::function<void(const std::vector<Instance>&)> changed;
+  bool called = false;
+  std::string picture;  // what it was told last
+};
+
+struct Voice {
+  std::function<Instance()> describe;  // empty: silent
+  std::string key;                     // of what was put
+};
+
+}  // namespace
+
+std::string RegistryKey(std::string_view kind, std::string_view id) {
+  static constexpr char kHex[] = "0123456789ABCDEF";
+  std::string key(kind);
+  key += '.';
+  for (const char c : id) {
+    if (GoesIntoKey(c)) {
+      key += c;
+      continue;
+    }
+    key += '=';
+    key += kHex[static_cast<unsigned char>(c) >> 4];
+    key += kHex[static_cast<unsigned char>(c) & 15];
+  }
+  return key;
+}
+
+void Roster::Heard(const std::string& key, Instance instance, std::int64_t now_ms) {
+  nodes_.insert_or_assign(key, Node{std::move(instance), now_ms, 0});
+}
+
+void Roster::Goodbye(const std::string& key) { nodes_.erase(key); }
+
+void Roster::Deaf(std::int64_t now_ms) {
+  losses_.clear();
+  for (auto& [key, node] : nodes_)
+    node.heard_ms = std::max(node.heard_ms, now_ms);
+}
+
+// Those that died together did not put together, so the last of them have been silent for a put
+// interval less than the first: whoever missed a put counts as vanished, and so does everybody
+// removed within the last expiry.
+bool Roster::Massacre(const std::string& kind, std::int64_t now_ms) const {
+  const std::int64_t late_ms = options_.expire.count() - options_.put_interval.count() * 3 / 2;
+  std::int64_t lost = std::count_if(losses_.begin(), losses_.end(),
+                                    [&](const Loss& loss) { return loss.kind == kind; });
+  std::int64_t known = lost;
+  for (const auto& [key, node] : nodes_) {
+    if (node.instance.kind() != kind) continue;
+    ++known;
+    if (now_ms - node.heard_ms >= late_ms) ++lost;
+  }
+  return lost * 2 > known;
+}
+
+int Roster::Expire(std::int64_t now_ms) {
+  const std::int64_t expire_ms = options_.expire.count();
+  std::erase_if(losses_, [&](const Loss& loss) { return now_ms - loss.at_ms > expire_ms; });
+  std::vector<std::string> silent;
+  for (const auto& [key, node] : nodes_) {
+    if (now_ms - node.heard_ms >= expire_ms) silent.push_back(key);
+  }
+  // Judged before any of them is removed: they vanished together.
+  std::map<std::string, bool> massacre;
+  for (const std::string& key : silent) {
+    const std::string& kind = nodes_.at(key).instance.kind();
+    massacre.emplace(kind, Massacre(kind, now_ms));
+  }
+  int doubted = 0;
+  for (const std::string& key : silent) {
+    Node& node = nodes_.at(key);
+    if (node.doubted_since_ms != 0) {
+      if (now_ms - node.doubted_since_ms >= options_.distrust.count()) nodes_.erase(key);
+    } else if (massacre[node.instance.kind()]) {
+      node.doubted_since_ms = now_ms;
+      ++doubted;
+    } else {
+      losses_.push_back({node.instance.kind(), now_ms});
+      nodes_.erase(key);
+    }
+  }
+  return doubted;
+}
+
+std::vector<Instance> Roster::List(const std::string& kind) const {
+  std::vector<Instance> all;
+  for (const auto& [key, node] : nodes_) {
+    if (node.instance.kind() == kind) all.push_back(node.instance);
+  }
+  std::sort(all.begin(), all.end(),
+            [](const Instance& a, const Instance& b) { return a.id() < b.id(); });
+  return all;
+}
+
+std::string Roster::Picture(const std::string& kind) const {
+  std::string picture;
+  for (const Instance& instance : List(kind)) {
+    Instance facts;
+    facts.set_id(instance.id());
+    facts.set_boot(instance.boot());
+    facts.set_grpc(instance.grpc());
+    *facts.mutable_addrs() = instance.addrs();
+    facts.set_offline(instance.offline());
+    const std::string text = facts.SerializeAsString();
+    picture += std::to_string(text.size()) + ':' + text;
+  }
+  return picture;
+}
+
+class Registry::Impl {
+ public:
+  Impl(Nats& nats, const RegistryOptions& options)
+      : nats_(nats),
+        options_(options),
+        kv_(nats, kBucket, nats.options().call_timeout),
+        roster_(Roster(options)) {
+    natsSubscription* raw = nullptr;
+    const natsStatus s =
+        natsConnection_SubscribeSync(&raw, nats.raw(), (kv_.prefix() + ">").c_str());
+    assert(s == NATS_OK);  // works without a connection too
+    puts_.reset(raw);
+    listener_ = std::thread([this] { Listen(); });
+    speaker_ = std::thread([this] { Speak(); });
+  }
+
+  ~Impl() {
+    stopping_ = true;
+    pause_.Stop();
+    rhythm_.Stop();
+    speaker_.join();
+    listener_.join();
+    Withdraw();
+    natsSubscription_Unsubscribe(puts_.get());
+  }
+
+  void Announce(std::function<Instance()> describe) {
+    voice_.With([&](Voice& voice) { voice.describe = std::move(describe); });
+    rhythm_.Wake();
+  }
+  void AnnounceNow() { rhythm_.Wake(); }
+
+  // Waits for a put that is under way, so that the goodbye is the last word.
+  void Withdraw() {
+    voice_.With([&](Voice& voice) {
+      voice.describe = nullptr;
+      if (voice.key.empty()) return;
+      if (auto s = kv_.Delete(voice.key); !s) {
+        log::Warn("registry.goodbye_failed key={} why=\"{}\"", voice.key, s.error().text);
+      }
+      voice.key.clear();
+    });
+  }
+
+  void Watch(const std::string& kind, std::function<void(const std::vector<Instance>&)> changed) {
+    arriving_.With([&](auto& watchers) {
+      watchers.push_back(Watcher{kind, std::move(changed), false, {}});
+    });
+  }
+  std::vector<Instance> List(const std::string& kind) const {
+    return roster_.With([&](const Roster& roster) { return roster.List(kind); });
+  }
+  bool synced() const { return synced_; }
+
+ private:
+  void Speak() {
+    NameThread("bus.announce");
+    while (rhythm_.Wait(options_.put_interval)) {
+      voice_.With([&](Voice& voice) {
+        if (voice.describe) Put(voice);
+      });
+    }
+  }
+
+  void Put(Voice& voice) {
+    Instance instance = voice.describe();
+    instance.set_updated_ns(WallUs() * 1000);
+    voice.key = RegistryKey(instance.kind(), instance.id());
+    if (!nats_.connected()) return;
+    if (auto stored = kv_.Put(voice.key, instance.SerializeAsString()); !stored) {
+      log::WarnSome(put_lines_, "registry.put_failed key={} why=\"{}\"", voice.key,
+                    stored.error().text);
+    }
+  }
+
+  void Listen() {
+    NameThread("bus.registry");
+    std::vector<Watcher> watchers;
+    std::int64_t next_try_ms = 0;
+    while (!stopping_) {
+      HearPuts();
+      const std::int64_t now_ms = MonotonicMs();
+      if (!nats_.connected()) {
+        roster_.With([&](Roster& roster) { roster.Deaf(now_ms); });
+      } else if (!synced_ && now_ms >= next_try_ms) {
+        synced_ = LoadPicture();
+        next_try_ms = now_ms + kPictureRetry.count();
+      }
+      Expire(now_ms);
+      if (synced_) Tell(watchers);
+    }
+  }
+
+  void HearPuts() {
+    std::int64_t wait_ms = kSliceMs;
+    for (int i = 0; i < kMessagesPerTurn; ++i) {
+      natsMsg* raw = nullptr;
+      const natsStatus s = natsSubscription_NextMsg(&raw, puts_.get(), wait_ms);
+      if (s == NATS_OK) {
+        const MsgHandle msg(raw);
+        const std::string_view subject = natsMsg_GetSubject(raw);
+        Heard(std::string(subject.substr(kv_.prefix().size())), DataOf(raw), Kv::IsDeletion(raw));
+        wait_ms = 0;  // then only what is here already
+        continue;
+      }
+      // Closed for good (refused by the server): do not spin.
+      if (s != NATS_TIMEOUT) pause_.Wait(Duration(wait_ms));
+      return;
+    }
+  }
+
+  void Heard(const std::string& key, std::string_view value, bool goodbye) {
+    Instance instance;
+    if (!goodbye && !instance.ParseFromArray(value.data(), static_cast<int>(value.size()))) return;
+    roster_.With([&](Roster& roster) {
+      if (goodbye) return roster.Goodbye(key);
+      roster.Heard(key, std::move(instance), MonotonicMs());
+    });
+  }
+
+  // What the bucket knows.  An entry much older than the newest one belongs to a daemon that died
+  // before we came; both times are the server's, so no two clocks are compared.
+  bool LoadPicture() {
+    auto keys = kv_.Keys();
+    if (!keys) return false;
+    std::vector<std::pair<std::string, Kv::Entry>> entries;
+    std::int64_t newest_ns = 0;
+    for (const std::string& key : *keys) {
+      auto entry = kv_.Get(key);
+      if (!entry && entry.error().code == Errc::kNotFound) continue;
+      if (!entry) return false;
+      newest_ns = std::max(newest_ns, entry->stored_ns);
+      if (!entry->deleted) entries.emplace_back(key, std::move(*entry));
+    }
+    const std::int64_t expire_ns = options_.expire.count() * 1'000'000;
+    for (const auto& [key, entry] : entries) {
+      if (newest_ns - entry.stored_ns < expire_ns) Heard(key, entry.value, false);
+    }
+    HearPuts();  // what was said meanwhile is newer
+    return true;
+  }
+
+  void Expire(std::int64_t now_ms) {
+    const int doubted = roster_.With([&](Roster& roster) { return roster.Expire(now_ms); });
+    if (doubted > 0) log::Warn("registry.distrusted silent={}", doubted);
+  }
+
+  void Tell(std::vector<Watcher>& watchers) {
+    for (Watcher& fresh :
+         arriving_.With([](auto& arrived) { return std::exchange(arrived, {}); })) {
+      watchers.push_back(std::move(fresh));
+    }
+    for (Watcher& watcher : watchers) {
+      std::string picture =
+          roster_.With([&](const Roster& roster) { return roster.Picture(watcher.kind); });
+      if (watcher.called && picture == watcher.picture) continue;
+      watcher.called = true;
+      watcher.picture = std::move(picture);
+      watcher.changed(List(watcher.kind));  // only this thread changes the roster
+    }
+  }
+
+  Nats& nats_;
+  const RegistryOptions options_;
+  Kv kv_;
+  SubHandle puts_;
+  Guarded<Roster> roster_;
+  Guarded<std::vector<Watcher>> arriving_;
+  Guarded<Voice> voice_;
+  std::atomic<bool> synced_{false};
+  std::atomic<bool> stopping_{false};
+  log::RateLimit put_lines_{1};
+  Pulse pause_;   // of the listener
+  Pulse rhythm_;  // of the speaker
+  std::thread listener_;
+  std::thread speaker_;
+};
+
+Registry::Registry(Nats& nats, const RegistryOptions& options)
+    : impl_(std::make_unique<Impl>(nats, options)) {}
+Registry::~Registry() = default;
+
+void Registry::Announce(std::function<Instance()> describe) {
+  impl_->Announce(std::move(describe));
+}
+void Registry::AnnounceNow() { impl_->AnnounceNow(); }
+void Registry::Withdraw() { impl_->Withdraw(); }
+void Registry::Watch(const std::string& kind,
+                     std::function<void(const std::vector<Instance>&)> changed) {
+  impl_->Watch(kind, std::move(changed));
+}
+std::vector<Instance> Registry::List(const std::string& kind) const { return impl_->List(kind); }
+bool Registry::synced() const { return impl_->synced(); }
+
+}  // namespace encke::bus
