@@ -3,14 +3,13 @@
 //
 // Owner    main (through comet's Shard); owns its connections.
 // Thread   the one that calls Run; only Post, Stop and mailbox_depth may be called by others.
-// Limit    mailbox_max tasks: Post answers false past it and the caller decides.
+// Limit    mailbox_max tasks: Post answers false past it, counts it, and the caller decides.
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
-#include <vector>
 
 #include "base/clock.h"
 #include "base/metrics.h"
@@ -27,12 +26,18 @@ struct LoopOptions {
 
 class Loop {
  public:
+  static constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
+
   // Whoever has file descriptors on this loop.
   class Watcher {
    public:
     virtual ~Watcher() = default;
     // events: EPOLLIN etc.; data: as given to Watch.
     virtual void OnReady(std::uint32_t events, std::uint64_t data) = 0;
+    // After everything else of each turn.
+    virtual void OnTurnEnd() {}
+    // When the next turn must come at the latest (monotonic ms); asked before the loop blocks.
+    virtual std::int64_t WakeMs() const { return kNever; }
   };
 
   static Result<std::unique_ptr<Loop>> Make(const LoopOptions& options);
@@ -40,14 +45,25 @@ class Loop {
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
 
-  void Run();   // until Stop; the calling thread is the owner from here on
+  // Until Stop; the calling thread is the owner from here on.  Every task whose Post answered true
+  // has run when Run returns.
+  void Run();
+  // One turn, blocking for at most max_wait_ms (-1 = until something happens): events, mailbox,
+  // Again, After, OnTurnEnd.  Run is nothing but turns; tests take them one by one.
+  void Turn(int max_wait_ms);
   void Stop();  // any thread
-  // Any thread.  Tasks run in the order of Post.  False: the mailbox is full, nothing was taken.
+  // Any thread.  Tasks run in the order of Post.  False: the mailbox is full or the loop was
+  // stopped; nothing was taken.
   [[nodiscard]] bool Post(Task task);
+  std::size_t mailbox_depth() const;     // any thread: tasks that wait
+  const Counter& posts_refused() const;  // any thread: how often Post answered false
 
   // In loop (or before Run).  data is 48 bits; one Watcher per kind of descriptor.
   Status Watch(int fd, std::uint32_t events, Watcher* watcher, std::uint64_t data);
   void Unwatch(int fd);
+  // The watcher dies before the loop does: it is never called again.  Its descriptors are closed
+  // or unwatched by then.
+  void Forget(Watcher* watcher);
   // Runs once more after the events at hand: for work cut into slices.  While any waits, epoll
   // does not block.
   void Again(Task task);
@@ -62,6 +78,10 @@ class Loop {
  private:
   struct Impl;
   Loop();
+  int WaitMs(int max_wait_ms) const;
+  void RunMailbox();
+  void RunAgain();
+  void RunTimers();
 
   ThreadOwner owner_;
   std::int64_t now_ms_ = 0;
