@@ -5,9 +5,12 @@
 // Thread   see rpc/stream.h.
 // Limit    see rpc/stream.h.
 
+#include <atomic>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include <grpcpp/grpcpp.h>
@@ -64,6 +67,8 @@ class ClientEnd final : public grpc::ClientBidiReactor<Out, In>, public Pump<Out
   std::shared_ptr<ClientEnd> self_;
 };
 
+inline constexpr Duration kNever{std::chrono::hours(24)};  // and then again
+
 template <class Out, class In>
 class ServerEnd final : public grpc::ServerBidiReactor<In, Out>, public Pump<Out, In> {
  public:
@@ -77,6 +82,7 @@ class ServerEnd final : public grpc::ServerBidiReactor<In, Out>, public Pump<Out
     auto end = std::make_shared<ServerEnd>(context);
     end->self_ = end;
     if (auto user = accept(end)) {
+      end->reader_ = std::thread([e = end.get()] { e->HandOver(); });
       end->Attach(std::move(user));
     } else {
       end->Finish(grpc::Status(grpc::StatusCode::UNAVAILABLE, "draining"));
@@ -90,14 +96,31 @@ class ServerEnd final : public grpc::ServerBidiReactor<In, Out>, public Pump<Out
   void End(bool) override { this->Finish(grpc::Status::OK); }  // a dead call ignores the status
   void Cancel() override { context_->TryCancel(); }
 
-  void OnReadDone(bool ok) override { this->OnRead(ok); }
+  // A server's OnMessage may wait (a comet's full mailbox), and gRPC has too few threads for that.
+  void HandOver() {
+    NameThread("rpc.read");
+    while (arrived_.Wait(kNever)) {
+      if (read_done_.exchange(false)) this->Deliver();
+    }
+    this->OnRead(false);
+  }
+
+  void OnReadDone(bool ok) override {
+    if (!ok || !this->Reading()) return arrived_.Stop();
+    read_done_ = true;
+    arrived_.Wake();
+  }
   void OnWriteDone(bool ok) override { this->OnWritten(ok); }
   void OnCancel() override { this->Shut("cancelled", /*broken=*/true); }
   void OnDone() override {
     const auto last = std::move(self_);
+    if (reader_.joinable()) reader_.join();  // the last read has come, so it is on its way out
     this->Done("");
   }
 
+  std::thread reader_;
+  Pulse arrived_;
+  std::atomic<bool> read_done_{false};
   grpc::CallbackServerContext* const context_;  // gRPC's, until OnDone
   std::shared_ptr<ServerEnd> self_;
 };

@@ -61,8 +61,23 @@ class Pump : public StreamHandle, public std::enable_shared_from_this<Pump<Out, 
 
   void OnRead(bool ok) {
     if (!ok) return Shut("closed by peer", /*broken=*/true);
+    Reading();
+    Deliver();
+  }
+
+  // The two halves of OnRead(true), for an end that delivers on another thread.  Reading answers
+  // false when our goodbye was faster than this message.
+  bool Reading() {
+    return state_.With([](State& s) {
+      s.reading = true;
+      return !s.ended;
+    });
+  }
+  void Deliver() {
     user_->OnMessage(in_);
     Read(&in_);
+    state_.With([](State& s) { s.reading = false; });
+    Settle();
   }
 
   void OnWritten(bool ok) {
@@ -100,7 +115,8 @@ class Pump : public StreamHandle, public std::enable_shared_from_this<Pump<Out, 
   struct State {
     bool attached = false;
     bool busy = false;
-    bool wanted = false;  // a Kick that no Fill has answered yet
+    bool reading = false;  // a message is being delivered
+    bool wanted = false;   // a Kick that no Fill has answered yet
     bool closed = false;
     bool broken = false;
     bool ended = false;
@@ -132,7 +148,7 @@ class Pump : public StreamHandle, public std::enable_shared_from_this<Pump<Out, 
     bool broken = false;
     const bool mine = state_.With([&](State& s) {
       broken = s.broken;
-      if (!s.attached || !s.closed || s.busy || s.ended) return false;
+      if (!s.attached || !s.closed || s.busy || s.reading || s.ended) return false;
       return s.ended = true;
     });
     if (mine) End(broken);

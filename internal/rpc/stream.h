@@ -7,8 +7,9 @@
 //
 // Owner    client end: comet's LogicLink / job's CometLink.  Server end: gRPC until OnClosed.
 // Thread   Fill, OnMessage, OnClosed come on gRPC threads: each never twice at once, Fill and
-//          OnMessage may overlap.  They must not wait for long (a small machine has two such
-//          threads for all streams) and must not destroy a Server.
+//          OnMessage may overlap.  They must not destroy a Server and must not wait for long (a
+//          small machine has two such threads for all streams); only the server end's OnMessage
+//          may, it has a thread of its own.
 //          Kick, Close: any thread, any time, also with a lock held that Fill takes.
 // Limit    one message in flight each way; the bytes that wait belong to the user's bound.
 

@@ -144,6 +144,12 @@ class Comet {
 
   bool refuse = false;  // set before a stream is opened
   bool echo = false;
+  int wait_for = 0;  // so many OnMessage must be under way before any returns; then they answer
+
+  void AwaitInside(int count) {
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, std::chrono::seconds(30), [&] { return inside_ >= count; });
+  }
 
  private:
   std::shared_ptr<CometPeer> Accept(std::shared_ptr<StreamHandle> handle) {
@@ -151,6 +157,17 @@ class Comet {
     auto peer = std::make_shared<CometPeer>();
     peer->Hold(std::move(handle));
     if (echo) peer->on_text = [p = peer.get()](const std::string& text) { p->Say(text); };
+    if (wait_for > 0) {
+      peer->on_text = [this, p = peer.get()](const std::string& text) {
+        {
+          std::lock_guard lock(mutex_);
+          ++inside_;
+          changed_.notify_all();
+        }
+        AwaitInside(wait_for);
+        p->Say(text);
+      };
+    }
     std::lock_guard lock(mutex_);
     peer_ = peer;
     changed_.notify_all();
@@ -159,6 +176,7 @@ class Comet {
 
   std::mutex mutex_;
   std::condition_variable changed_;
+  int inside_ = 0;
   std::shared_ptr<CometPeer> peer_;
   std::shared_ptr<grpc::Service> service_;
   std::unique_ptr<Server> server_;

@@ -76,6 +76,40 @@ TEST(PushStream, AStormOfKicksLosesAndRepeatsNothing) {
   EXPECT_EQ(job->overlaps, 0);
 }
 
+TEST(PushStream, OnMessageAtTheServerMayWait) {
+  Comet comet;
+  comet.wait_for = 8;  // more than gRPC has threads: each waits until all are in OnMessage
+  std::vector<std::shared_ptr<JobPeer>> jobs;
+  for (int i = 0; i < comet.wait_for; ++i) {
+    jobs.push_back(Open(comet.address()));
+    jobs.back()->Say("hello");
+  }
+  for (const auto& job : jobs)
+    EXPECT_TRUE(job->WaitHeard(1));
+  for (const auto& job : jobs)
+    job->handle()->Close();
+  for (const auto& job : jobs)
+    EXPECT_TRUE(job->WaitClosed());
+}
+
+TEST(PushStream, CloseDuringOnMessageComesAfterIt) {
+  Comet comet;
+  comet.wait_for = 2;
+  auto first = Open(comet.address());
+  first->Say("hello");
+  auto peer = comet.peer();
+  comet.AwaitInside(1);
+  peer->handle()->Close();
+  EXPECT_EQ(peer->closed(), 0);
+  auto second = Open(comet.address());
+  second->Say("hello");  // lets the first one out
+  EXPECT_TRUE(peer->WaitClosed());
+  EXPECT_TRUE(first->WaitClosed());
+  EXPECT_EQ(peer->heard().size(), 1U);
+  second->handle()->Close();
+  EXPECT_TRUE(second->WaitClosed());
+}
+
 TEST(PushStream, ARefusedStreamClosesWithTheReason) {
   Comet comet;
   comet.refuse = true;
