@@ -5,11 +5,14 @@
 // A batch is acknowledged when every shard concerned has run its task, so a job's window covers our
 // mailboxes.  Entries seen before (sequence per partition) are dropped, batches of an older lease
 // (fence per partition) refused.  Nothing else is ever dropped here: a full mailbox makes the
-// reading of that stream wait.
+// reading of that stream wait.  Two jobs that deliver one partition (a takeover) do so one after
+// the other, so order survives it.
 //
 // Owner    main of comet; outlives rpc::Server.
 // Thread   any: gRPC threads read and write, shards report.
-// Limit    one message under way per stream; acknowledgements merge per (partition, fence).
+// Limit    one message being posted per stream, the posted ones are bounded by the mailboxes and
+// the
+//          job's window; acknowledgements merge per (partition, fence).
 
 #include <cstdint>
 #include <memory>
@@ -36,8 +39,11 @@ struct PushDoorCounts {
   Counter refused_fence;  // batches of an older lease
   Counter malformed;      // entries that are no PushMsg, acknowledged and skipped
   Counter unknown_keys;   // keys that are not connected here
-  Counter mailbox_waits;
-  Histogram delay_us;  // logic accepted the push -> a shard has it
+  Counter filtered;       // pushes to keys that do not accept the operation
+  Counter dropped;        // pushes the hub refused: a bound was reached, or a client is slow
+  Counter mailbox_waits;  // pauses because a mailbox was full
+  Counter turn_waits;     // pauses because another job still delivers the same partition
+  Histogram delay_us;     // logic accepted the push -> a shard has it
 };
 
 class PushDoor {
@@ -54,10 +60,11 @@ class PushDoor {
   PushDoor& operator=(const PushDoor&) = delete;
 
   // For rpc::Server; must live as long as the server.
-  std::unique_ptr<grpc::Service> MakeService();
+  std::shared_ptr<grpc::Service> MakeService();
   // What the service calls for each stream.  Null while draining.
   std::shared_ptr<rpc::PushServerUser> Accept(std::shared_ptr<rpc::StreamHandle> handle);
-  // Refuses new streams, closes those that are open, ends waits for full mailboxes.
+  // Refuses new streams, closes those that are open, ends waits for full mailboxes.  To be called
+  // before the shards stop.
   void Drain();
 
   const PushDoorCounts& counts() const;
