@@ -211,6 +211,7 @@ Result<std::unique_ptr<Nats>> Nats::Connect(const NatsOptions& options) {
 }
 
 Status Nats::EnsureLog(const LogOptions& options) {
+  if (!connected()) return Error{Errc::kUnavailable, "nats is away"};
   const std::string subject = options.subject + ".*";
   const std::string description = DescribeLog(options);
   const char* subjects[] = {subject.c_str()};
@@ -232,6 +233,7 @@ Status Nats::EnsureLog(const LogOptions& options) {
 }
 
 Status Nats::EnsureBuckets(int replicas) {
+  if (!connected()) return Error{Errc::kUnavailable, "nats is away"};
   // Entries of daemons that are long gone leave the registry by age; leases and checkpoints stay.
   if (auto s = EnsureBucket(js(), "encke_registry", replicas, kRegistryEntryAge); !s) return s;
   if (auto s = EnsureBucket(js(), "encke_leases", replicas, Duration(0)); !s) return s;

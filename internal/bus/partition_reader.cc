@@ -24,7 +24,7 @@ constexpr std::int64_t kHeartbeatMs = 500;    // of the server while a request i
 constexpr std::int64_t kSilenceMs = 1'600;    // three heartbeats missed: something is lost
 constexpr std::int64_t kInactiveMs = 15'000;  // then the server forgets a consumer without us
 constexpr std::int64_t kHeadCheckMs = 5'000;  // while behind: has the log been cut before us?
-constexpr std::int64_t kWaitMs = 100;         // so long may the destructor wait
+constexpr std::int64_t kWaitMs = 100;         // then it is looked whether something is lost
 constexpr Duration kRetryWait{200};
 
 enum class Kind : std::uint8_t { kMessage, kHeartbeat, kRequestEnded, kConsumerGone };
@@ -236,9 +236,8 @@ PartitionReader::~PartitionReader() {
   if (!impl_) return;
   impl_->stopping = true;
   impl_->pause.Stop();
-  impl_->thread.join();
-  // The consumer is gone, so nothing is under way to this subscription any more.
-  natsSubscription_Unsubscribe(impl_->inbound.get());
+  natsSubscription_Unsubscribe(impl_->inbound.get());  // wakes the thread
+  impl_->thread.join();  // it has deleted the consumer: nothing is under way to us any more
 }
 
 Result<std::unique_ptr<PartitionReader>> PartitionReader::Open(

@@ -1,7 +1,7 @@
-// Appending to the push log.  js_PublishMsgAsync would do the same through a hash of messages, a
-// timer and callbacks on threads of the library that may outlive us; here the answers come to one
-// inbox that one thread of ours reads, so that nothing can call back after the destructor and a
-// retry never happens on the thread that delivers answers to others.
+// Appending to the push log.  js_PublishMsgAsync would do the same, but nothing tells when its last
+// callback is over, and it forgets what is under way when the connection is closed.  Here the
+// answers come to an inbox of ours whose subscription says when it is complete, and a second thread
+// looks after deadlines: a retry never happens on the thread that delivers answers to others.
 #include <atomic>
 #include <charconv>
 #include <deque>
@@ -16,7 +16,8 @@
 namespace encke::bus {
 namespace {
 
-constexpr std::int64_t kIdleWaitMs = 50;
+constexpr Duration kDeadlineStep{50};
+constexpr Duration kCompletePatience{10'000};
 
 struct Flight {  // one publish under way; never changes after it took off
   int partition = 0;
@@ -101,19 +102,24 @@ class Publisher::Impl {
  public:
   Impl(Nats& nats, const LogOptions& log, const PublisherOptions& options)
       : nats_(nats), subject_(log.subject + "."), options_(options), inbox_(NewInbox() + ".") {
+    // A callback, because the synchronous form keeps "nobody is there" from us.
     natsSubscription* raw = nullptr;
-    const natsStatus s = natsConnection_SubscribeSync(&raw, nats.raw(), (inbox_ + "*").c_str());
+    const natsStatus s =
+        natsConnection_Subscribe(&raw, nats.raw(), (inbox_ + "*").c_str(), &Impl::OnMessage, this);
     assert(s == NATS_OK);  // works without a connection too
     answers_.reset(raw);
     natsSubscription_SetPendingLimits(raw, -1, -1);  // bounded by in_flight_max
-    thread_ = std::thread([this] { Run(); });
+    natsSubscription_SetOnCompleteCB(raw, &Impl::OnComplete, this);
+    thread_ = std::thread([this] { WatchDeadlines(); });
   }
 
   ~Impl() {
     gate_.CloseAndWait();
     give_up_at_ms_.store(MonotonicMs() + options_.ack_timeout.count());
+    pause_.Wake();
     thread_.join();
     natsSubscription_Unsubscribe(answers_.get());
+    complete_->Wait(kCompletePatience);
     for (auto& [number, attempt] : sky_.With([](Sky& sky) { return std::move(sky.attempts); })) {
       Fail(*attempt.flight, Error{Errc::kClosed, "the publisher stops"});
     }
@@ -179,16 +185,18 @@ class Publisher::Impl {
     flight.done(std::move(error));
   }
 
-  void Run() {
-    NameThread("bus.answers");
+  static void OnMessage(natsConnection*, natsSubscription*, natsMsg* msg, void* closure) {
+    static_cast<Impl*>(closure)->OnAnswer(MsgHandle(msg));
+  }
+  static void OnComplete(void* closure) {
+    const std::shared_ptr<Pulse> complete = static_cast<Impl*>(closure)->complete_;
+    complete->Wake();  // from here on the publisher may be gone
+  }
+
+  void WatchDeadlines() {
+    NameThread("bus.deadlines");
     while (!Finished()) {
-      natsMsg* raw = nullptr;
-      const natsStatus s = natsSubscription_NextMsg(&raw, answers_.get(), kIdleWaitMs);
-      if (s == NATS_OK) {
-        OnAnswer(MsgHandle(raw));
-      } else if (s != NATS_TIMEOUT) {
-        pause_.Wait(Duration(kIdleWaitMs));  // closed for good (refused by the server): do not spin
-      }
+      pause_.Wait(kDeadlineStep);
       while (const auto late = NextLate())
         OnLate(*late);
     }
@@ -253,6 +261,7 @@ class Publisher::Impl {
   PublisherCounts counts_;
   std::atomic<std::int64_t> give_up_at_ms_{0};  // 0: not stopping
   Pulse pause_;
+  const std::shared_ptr<Pulse> complete_ = std::make_shared<Pulse>();
   std::thread thread_;
 };
 
