@@ -122,10 +122,10 @@ check_doors() {
 # ---- start ------------------------------------------------------------------------------------
 start_servers() {
   redis_port=$(free_from 6379)
-  ((redis_port == 6379)) || say "port 6379 is taken by another program; our redis listens on $redis_port"
+  ((redis_port == 6379)) || say "port 6379 is taken by another program: redis gets $redis_port"
   launch redis redis-server configs/dev/redis.conf --port "$redis_port" --dir "$run/redis.data"
   nats_port=$(free_from 4222)
-  ((nats_port == 4222)) || say "port 4222 is taken by another program; our nats listens on $nats_port"
+  ((nats_port == 4222)) || say "port 4222 is taken by another program: nats gets $nats_port"
   launch nats nats-server -js -c configs/dev/nats.conf -p "$nats_port" -sd "$run/nats.data"
   await_port redis "$redis_port"
   await_port nats "$nats_port"
@@ -145,13 +145,13 @@ start_daemon() {  # kind instance: the environment overrides configs/<kind>.yaml
   local name ports
   name=$(name_of "$1" "$2")
   mapfile -t ports < <(ours "$1" "$2")
-  local -a env=(ENCKE_ID="$name" ENCKE_NATS_SERVERS="nats://$host:$nats_port"
-    ENCKE_ADMIN_ADDRESS="$host:${ports[-1]}")
+  local -a env=("ENCKE_${1^^}_ID=$name" ENCKE_NATS_SERVERS="nats://$host:$nats_port"
+    ENCKE_ADMIN_LISTEN="$host:${ports[-1]}")
   case "$1" in
-    logic) env+=(ENCKE_HTTP_ADDRESS="$host:${ports[0]}" ENCKE_GRPC_ADDRESS="$host:${ports[1]}"
+    logic) env+=(ENCKE_HTTP_LISTEN="$host:${ports[0]}" ENCKE_GRPC_LISTEN="$host:${ports[1]}"
       ENCKE_REDIS_ADDRESS="$host:$redis_port") ;;
-    comet) env+=(ENCKE_TCP_BIND="$host:${ports[0]}" ENCKE_WEBSOCKET_BIND="$host:${ports[1]}"
-      ENCKE_GRPC_ADDRESS="$host:${ports[2]}") ;;
+    comet) env+=(ENCKE_TCP_LISTEN="$host:${ports[0]}" ENCKE_WS_LISTEN="$host:${ports[1]}"
+      ENCKE_GRPC_LISTEN="$host:${ports[2]}") ;;
   esac
   launch "$name" env "${env[@]}" "$build/$1" "configs/$1.yaml"
 }
@@ -165,7 +165,7 @@ await_ready() {  # kind instance
     pid_of "$name" >/dev/null || give_up "$name" "ended before it was ready"
     sleep 0.05
   done
-  give_up "$name" "was not ready within $ready_seconds s ($(curl -sS -m 2 "http://$host:$admin/readyz" 2>&1 | head -c 200))"
+  give_up "$name" "was not ready within $ready_seconds s: $(curl -s -m 2 "$host:$admin/readyz")"
 }
 
 print_doors() {

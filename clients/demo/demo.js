@@ -179,7 +179,8 @@ async function dial(room) {
     log(`connected, in room ${$('rooms').dataset.room}`, { system: true });
   });
   client.on('close', ({ wasOpen, retryMs }) => {
-    setState('lost', `lost, back in ${(retryMs / 1000).toFixed(1)} s`);
+    const hope = retryMs === null ? 'closed' : `lost, back in ${(retryMs / 1000).toFixed(1)} s`;
+    setState('lost', hope);
     $('online').textContent = '–';
     if (wasOpen) log('connection lost, trying again', { system: true });
   });

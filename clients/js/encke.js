@@ -12,6 +12,7 @@
 //
 // The client reconnects for ever until close() is called: the first retry is quick, later ones back
 // off exponentially with jitter.  What it was told since (room, operations) is in the next auth.
+// Close codes 3500 to 3999 mean: not again with the same token or key.  Then it stays closed.
 
 export const OP = Object.freeze({
   HEARTBEAT: 2, HEARTBEAT_REPLY: 3, AUTH: 7, AUTH_REPLY: 8, RAW: 9,
@@ -299,6 +300,7 @@ class Client {
     this.#timers.clearTimeout(this.#authTimer);
     for (const { reject } of this.#waiting.values()) reject(new Error('connection lost'));
     this.#waiting.clear();
+    if (code >= 3500 && code < 4000) this.#closed = true;
     const retryMs = this.#closed ? null : this.#nextDelay(wasOpen);
     if (retryMs !== null) {
       this.#retryTimer = this.#timers.setTimeout(() => this.dial(), retryMs);

@@ -282,6 +282,15 @@ test('close while waiting for a retry stops the retry', () => {
   assert.equal(timers.pending, 0);
 });
 
+test('a server that says: not again, is believed', () => {
+  const { made, timers, events } = start();
+  made[0].accept();
+  made[0].lose(3501); // the same key logged in elsewhere: coming back would throw that one out
+  timers.move(1_000_000);
+  assert.equal(events.at(-1)[1].retryMs, null);
+  assert.equal(made.length, 1);
+});
+
 test('a handler that throws harms neither the others nor the connection', (t) => {
   t.mock.method(console, 'error', () => {});
   const { made, client, events } = start();
