@@ -249,9 +249,9 @@ void ConfigReader::Choice(std::string_view name,
 Status ConfigReader::Finish() {
   for (const auto& [name, node] : state_->leaves) {
     if (state_->asked.contains(name)) continue;
-    const bool has_known =
+    const bool has_known =  // clang 14 cannot capture a structured binding by name alone
         std::any_of(state_->asked.begin(), state_->asked.end(),
-                    [&](const auto& key) { return key.starts_with(name + "."); });
+                    [prefix = name + "."](const auto& key) { return key.starts_with(prefix); });
     if (has_known && (node.IsMap() || node.IsNull())) continue;
     state_->Refuse(fmt::format("{}:{}: {}: unknown key", state_->path, node.Mark().line + 1, name));
   }
