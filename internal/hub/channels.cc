@@ -55,6 +55,11 @@ AcceptSets::Ops Tidy(AcceptSets::Ops ops) {
   return ops;
 }
 
+std::size_t BytesOf(const AcceptSets::Ops& ops) {
+  constexpr std::size_t kMapNode = 48;
+  return kMapNode + sizeof ops + ops.capacity() * sizeof ops[0];
+}
+
 }  // namespace
 
 void CompactKey::Set(std::string_view key) {
@@ -101,7 +106,7 @@ std::string CompactKey::Text() const {
 
 std::size_t CompactKey::HeapBytes() const { return kind_ == kHeap ? Heap().size() : 0; }
 
-Channel& Channels::Add(Slot slot) {
+Channel& Channels::Add(Slot slot, std::string_view key) {
   assert(slot < 0x80000000U);
   while (blocks_.size() <= slot >> kBlockBits) {
     blocks_.push_back(std::make_unique<std::array<Channel, kBlock>>());
@@ -109,6 +114,8 @@ Channel& Channels::Add(Slot slot) {
   Channel& channel = At(slot);
   assert(!channel.here);
   channel.here = true;
+  channel.key.Set(key);
+  key_bytes_ += channel.key.HeapBytes();
   ++size_;
   end_ = std::max(end_, slot + 1);
   return channel;
@@ -117,6 +124,7 @@ Channel& Channels::Add(Slot slot) {
 void Channels::Remove(Slot slot) {
   Channel& channel = At(slot);
   assert(channel.here);
+  key_bytes_ -= channel.key.HeapBytes();
   channel.key.Clear();
   channel.here = false;
   --size_;
@@ -130,7 +138,7 @@ Channel* Channels::Find(Slot slot) {
 
 std::size_t Channels::BytesUsed() const {
   return blocks_.size() * sizeof(std::array<Channel, kBlock>) +
-         blocks_.capacity() * sizeof(blocks_[0]);
+         blocks_.capacity() * sizeof(blocks_[0]) + key_bytes_;
 }
 
 AcceptSets::AcceptSets(std::size_t ops_max) : ops_max_(ops_max) {
@@ -150,6 +158,7 @@ AcceptSets::Id AcceptSets::Take(Ops ops) {
       free_.pop_back();
     }
     rows_[at->second].ops = &at->first;
+    bytes_ += BytesOf(at->first);
   }
   ++rows_[at->second].uses;
   return at->second;
@@ -177,6 +186,7 @@ void AcceptSets::Release(Id id) {
   Row& row = rows_[id];
   assert(row.uses > 0);
   if (--row.uses > 0) return;
+  bytes_ -= BytesOf(*row.ops);
   ids_.erase(ids_.find(*row.ops));
   row.ops = nullptr;
   free_.push_back(id);
@@ -188,10 +198,7 @@ bool AcceptSets::Has(Id id, std::int32_t op) const {
 }
 
 std::size_t AcceptSets::BytesUsed() const {
-  std::size_t bytes = rows_.capacity() * sizeof(Row) + free_.capacity() * sizeof(Id);
-  for (const auto& [ops, id] : ids_)
-    bytes += sizeof(std::pair<Ops, Id>) + 48 + ops.capacity() * sizeof(std::int32_t);
-  return bytes;
+  return rows_.capacity() * sizeof(Row) + free_.capacity() * sizeof(Id) + bytes_;
 }
 
 }  // namespace encke::hub

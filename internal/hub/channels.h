@@ -76,7 +76,7 @@ class AcceptSets {
 
   bool Has(Id id, std::int32_t op) const;
   std::size_t size() const { return ids_.size(); }
-  std::size_t BytesUsed() const;
+  std::size_t BytesUsed() const;  // constant time
 
  private:
   struct Row {
@@ -88,11 +88,12 @@ class AcceptSets {
   std::map<Ops, Id> ids_;
   std::vector<Row> rows_;
   std::vector<Id> free_;
+  std::size_t bytes_ = 0;  // of the sets
 };
 
 class Channels {
  public:
-  Channel& Add(Slot slot);  // asserts that the slot was free
+  Channel& Add(Slot slot, std::string_view key);  // asserts that the slot was free
   void Remove(Slot slot);
   Channel* Find(Slot slot);  // null: nobody here
   const Channel* Find(Slot slot) const { return const_cast<Channels*>(this)->Find(slot); }
@@ -107,6 +108,7 @@ class Channels {
 
   std::vector<std::unique_ptr<std::array<Channel, kBlock>>> blocks_;
   std::size_t size_ = 0;
+  std::size_t key_bytes_ = 0;  // on the heap
   Slot end_ = 0;
 };
 

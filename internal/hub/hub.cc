@@ -69,8 +69,7 @@ void Hub::Impl::Enter(Slot slot,
                       const Key& key,
                       const std::vector<std::int32_t>& accepts) {
   owner_.Check();
-  Channel& channel = channels_.Add(slot);
-  channel.key.Set(key.value());
+  Channel& channel = channels_.Add(slot, key.value());
   channel.format = format;
   channel.room = kNoRoom;
   channel.accepts = accepts_.Take(accepts);
@@ -97,7 +96,7 @@ Hub::Change Hub::Impl::Join(Slot slot, const RoomId& id) {
   LeaveRoom(slot);
   Room& room = rooms_.At(*number);
   channel.room = *number;
-  channel.position = room.Add(slot, channel.format);
+  channel.position = rooms_.AddMember(*number, slot, channel.format);
   const bool first = room.size() == 1;
   if (first) TellPresence(room, true);
   return {.first = first};
@@ -108,7 +107,7 @@ bool Hub::Impl::LeaveRoom(Slot slot) {
   if (channel.room == kNoRoom) return false;
   const std::uint32_t number = std::exchange(channel.room, kNoRoom);
   Room& room = rooms_.At(number);
-  room.Remove(channel.position, [this](Slot moved, std::uint32_t position) {
+  rooms_.RemoveMember(number, channel.position, [this](Slot moved, std::uint32_t position) {
     channels_.At(moved).position = position;
   });
   if (room.size() > 0) return false;
@@ -268,7 +267,7 @@ HubCounts& Hub::counts() { return impl_->counts_; }
 
 std::size_t Hub::BytesUsed() const {
   return impl_->channels_.BytesUsed() + impl_->accepts_.BytesUsed() + impl_->rooms_.BytesUsed() +
-         impl_->broadcasts_.BytesUsed();
+         impl_->broadcasts_.BytesUsed() + impl_->pending_bytes_;
 }
 
 }  // namespace encke::hub

@@ -122,7 +122,7 @@ class Hub {
   std::size_t size() const;   // channels
   std::size_t rooms() const;  // one that emptied just now may count until the next Flush
   HubCounts& counts();
-  std::size_t BytesUsed() const;
+  std::size_t BytesUsed() const;  // constant time
 
  private:
   class Impl;

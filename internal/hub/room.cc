@@ -100,13 +100,9 @@ void Room::DropPending(Tally* tally) {
   pending_.reset();
 }
 
-std::size_t Room::BytesUsed() const {
-  std::size_t bytes = id_.size() > 15 ? id_.capacity() : 0;
-  bytes += members_.capacity() * sizeof(Member);
-  if (pending_ == nullptr) return bytes;
-  for (const Batch& batch : pending_->batches)
-    bytes += batch.packages.capacity();
-  return bytes + sizeof(Pending);
+std::size_t Room::BytesHeld() const {
+  constexpr std::size_t kInline = 15;  // a longer string is on the heap
+  return (id_.size() > kInline ? id_.capacity() : 0) + members_.capacity() * sizeof(Member);
 }
 
 std::optional<std::uint32_t> Rooms::NumberOf(std::string_view id) const {
@@ -127,14 +123,33 @@ std::optional<std::uint32_t> Rooms::FindOrMake(std::string_view id) {
     free_.pop_back();
   }
   slab_[number].id_ = id;
+  held_ += slab_[number].BytesHeld();
   by_id_.emplace(slab_[number].id_, number);
   return number;
+}
+
+std::uint32_t Rooms::AddMember(std::uint32_t number, Slot slot, Format format) {
+  Room& room = slab_[number];
+  held_ -= room.BytesHeld();
+  const std::uint32_t position = room.Add(slot, format);
+  held_ += room.BytesHeld();
+  return position;
+}
+
+void Rooms::RemoveMember(std::uint32_t number,
+                         std::uint32_t position,
+                         const std::function<void(Slot, std::uint32_t)>& moved) {
+  Room& room = slab_[number];
+  held_ -= room.BytesHeld();
+  room.Remove(position, moved);
+  held_ += room.BytesHeld();
 }
 
 void Rooms::Retire(std::uint32_t number) {
   Room& room = slab_[number];
   if (room.size() > 0 || room.listed_) return;
   by_id_.erase(room.id_);
+  held_ -= room.BytesHeld();
   room = Room();
   free_.push_back(number);
 }
@@ -158,10 +173,8 @@ void Rooms::Each(const std::function<void(const Room&)>& visit) const {
 }
 
 std::size_t Rooms::BytesUsed() const {
-  std::size_t bytes = slab_.size() * sizeof(Room) + by_id_.size() * 56;
-  for (const Room& room : slab_)
-    bytes += room.BytesUsed();
-  return bytes;
+  constexpr std::size_t kMapNode = 56;
+  return slab_.size() * sizeof(Room) + by_id_.size() * kMapNode + held_;
 }
 
 }  // namespace encke::hub

@@ -54,7 +54,7 @@ class Room {
             Sink& sink,
             HubCounts& counts,
             Tally* tally);
-  std::size_t BytesUsed() const;
+  std::size_t BytesHeld() const;  // id and members
 
  private:
   friend class Rooms;
@@ -92,6 +92,11 @@ class Rooms {
   const Room& At(std::uint32_t number) const { return slab_[number]; }
   std::optional<std::uint32_t> NumberOf(std::string_view id) const;
   std::optional<std::uint32_t> FindOrMake(std::string_view id);  // none: rooms_max
+  // As Room::Add and Room::Remove.
+  std::uint32_t AddMember(std::uint32_t number, Slot slot, Format format);
+  void RemoveMember(std::uint32_t number,
+                    std::uint32_t position,
+                    const std::function<void(Slot, std::uint32_t)>& moved);
   // Frees it if it has no members and is not listed.
   void Retire(std::uint32_t number);
 
@@ -103,10 +108,11 @@ class Rooms {
 
   std::size_t size() const { return by_id_.size(); }
   void Each(const std::function<void(const Room&)>& visit) const;
-  std::size_t BytesUsed() const;
+  std::size_t BytesUsed() const;  // constant time; without what waits to be sent
 
  private:
   std::size_t rooms_max_;
+  std::size_t held_ = 0;   // sum of BytesHeld
   std::deque<Room> slab_;  // never moves a room
   std::vector<std::uint32_t> free_;
   std::unordered_map<std::string_view, std::uint32_t> by_id_;  // the key lives in the room

@@ -194,6 +194,27 @@ TEST_F(HubTest, KeysComeBackAsTheyWere) {
   EXPECT_EQ(hub.PushKey(8, 1000, "x"), Pushed::kNobody);
 }
 
+TEST_F(HubTest, MemoryIsGivenBack) {
+  const auto round = [this](Slot channels) {
+    for (Slot slot = 0; slot < channels; ++slot) {
+      hub.Enter(slot, Format::kTcp, Key(std::string(100, 'k')), {static_cast<int>(slot)});
+      hub.Join(slot, RoomId("a room with a long name " + std::to_string(slot / 10)));
+    }
+    hub.PushRoom("a room with a long name 3", 1, "x");
+    const std::size_t used = hub.BytesUsed();
+    for (Slot slot = 0; slot < channels; ++slot)
+      hub.Leave(slot);
+    Flush();
+    return used;
+  };
+  round(1000);  // lists of what is free grow once
+  const std::size_t full = round(1000);
+  const std::size_t empty = hub.BytesUsed();
+  EXPECT_GT(full, empty + 1000 * 100);
+  EXPECT_EQ(round(1000), full);
+  EXPECT_EQ(hub.BytesUsed(), empty);
+}
+
 TEST_F(HubTest, ASinkMayCloseChannelsWhileItIsCalled) {
   for (Slot slot = 0; slot < 6; ++slot)
     EnterRoom(slot, "r");
