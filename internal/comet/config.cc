@@ -1,0 +1,153 @@
+#include "comet/config.h"
+
+#include <algorithm>
+#include <thread>
+
+#include <unistd.h>
+
+#include "base/config.h"
+#include "base/ids.h"
+
+namespace encke::comet {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+constexpr std::int64_t kMillion = 1'000'000;
+constexpr std::int64_t kMega = 1024 * 1024;
+
+std::string HostName() {
+  char name[256] = {};
+  return gethostname(name, sizeof name - 1) == 0 && name[0] != 0 ? name : "comet";
+}
+
+void ReadSelf(ConfigReader& in, CometConfig& out) {
+  in.Key("comet.id", &out.id);
+  in.Key("comet.region", &out.region);
+  in.Key("comet.zone", &out.zone);
+  in.Key("comet.env", &out.env);
+  in.Key("comet.public_addrs", &out.public_addrs);
+  in.Key("comet.weight", &out.weight, 0, kMillion);
+  in.Key("comet.offline", &out.offline);
+  in.Key("comet.shards", &out.shards, 0, AskId::kShardsMax);
+  in.Key("comet.stop_timeout", &out.stop_timeout, milliseconds(100), minutes(10));
+  in.Choice("log.level", &out.log_level, {"debug", "info", "warn", "error"});
+}
+
+void ReadDoors(ConfigReader& in, CometConfig& out) {
+  in.Key("tcp.listen", &out.tcp_listen);
+  in.Key("ws.listen", &out.ws_listen);
+  in.Key("wss.listen", &out.wss_listen);
+  in.Key("tls.listen", &out.tls_listen);
+  in.Key("tls.cert_files", &out.tls.cert_files);
+  in.Key("tls.key_files", &out.tls.key_files);
+  in.Key("admin.listen", &out.admin_listen);
+  in.Key("grpc.listen", &out.grpc_listen);
+  in.Key("grpc.advertise", &out.grpc_advertise);
+}
+
+void ReadSessions(ConfigReader& in, CometConfig& out) {
+  SessionOptions& s = out.shard.session;
+  net::ConnectionsOptions& n = out.shard.net;
+  in.Key("session.handshake_timeout", &s.handshake_timeout, milliseconds(100), minutes(1));
+  in.Key("session.heartbeat_default", &s.heartbeat_default, seconds(1), hours(24));
+  in.Key("session.renew_interval", &s.renew_interval, seconds(1), hours(12));
+  in.Key("session.slow_timeout", &s.slow_timeout, milliseconds(100), hours(1));
+  in.Key("session.announce_rate", &s.announce_rate, 1, kMillion);
+  in.Key("session.drain_rate", &s.drain_rate, 1, 10 * kMillion);
+  in.Key("session.trust_forwarded", &s.trust_forwarded);
+  in.Key("session.connections_max", &n.connections_max, 1, 10 * kMillion);
+  in.Key("session.input_bytes_max", &n.input_bytes_max, 16 * 1024, 16 * kMega);
+  in.Key("session.outbox_bytes_max", &n.outbox_bytes_max, 32 * 1024, 64 * kMega);
+  in.Key("session.sndbuf_bytes", &n.sndbuf_bytes, 0, 16 * kMega);
+  in.Key("session.rcvbuf_bytes", &n.rcvbuf_bytes, 0, 16 * kMega);
+}
+
+void ReadRooms(ConfigReader& in, CometConfig& out) {
+  hub::HubOptions& h = out.shard.hub;
+  in.Key("room.batch_bytes_max", &h.batch_bytes_max, 1024, 64 * kMega);
+  in.Key("room.batch_messages_max", &h.batch_messages_max, 1, kMillion);
+  in.Key("room.pending_bytes_max", &h.pending_bytes_max, kMega, 64 * 1024 * kMega);
+  in.Key("room.rooms_max", &h.rooms_max, 1, 100 * kMillion);
+  in.Key("room.join_wait", &out.interest.join_wait, milliseconds(0), seconds(10));
+  in.Key("room.linger", &out.interest.linger, milliseconds(0), hours(1));
+}
+
+void ReadPeers(ConfigReader& in, CometConfig& out) {
+  LogicLinkOptions& l = out.logic;
+  in.Key("logic.addresses", &out.logic_addresses);
+  in.Key("logic.events_max", &l.events_max, 1, 10 * kMillion);
+  in.Key("logic.answer_timeout", &l.answer_timeout, milliseconds(100), minutes(1));
+  in.Key("logic.report_interval", &l.report_interval, milliseconds(50), minutes(1));
+  in.Key("nats.servers", &out.nats.servers);
+  in.Key("nats.replicas", &out.nats_replicas, 1, 5);
+  in.Key("nats.call_timeout", &out.nats.call_timeout, milliseconds(100), minutes(1));
+  in.Key("nats.connect_timeout", &out.nats.connect_timeout, milliseconds(100), minutes(1));
+  in.Key("registry.put_interval", &out.registry.put_interval, milliseconds(100), minutes(1));
+  in.Key("registry.expire", &out.registry.expire, milliseconds(300), minutes(10));
+  in.Key("registry.distrust", &out.registry.distrust, milliseconds(0), hours(1));
+}
+
+void Derive(CometConfig& out) {
+  if (out.id.empty()) out.id = HostName();
+  if (out.shards == 0) {
+    out.shards = std::clamp<int>(static_cast<int>(std::thread::hardware_concurrency()), 1,
+                                 static_cast<int>(AskId::kShardsMax));
+  }
+  out.logic.comet = out.id;
+  out.logic.connect_timeout = out.shard.session.handshake_timeout + seconds(2);
+  out.shard.session.report_interval = out.logic.report_interval;
+  out.nats.name = "comet." + out.id;
+}
+
+Status Check(const CometConfig& config) {
+  if (config.tls.cert_files.size() != config.tls.key_files.size()) {
+    return Error{Errc::kInvalid, "tls.key_files: needs one key for each of tls.cert_files"};
+  }
+  if (config.grpc_listen.empty()) return Error{Errc::kInvalid, "grpc.listen: must not be empty"};
+  const std::size_t slots = config.shard.net.connections_max / config.shards + 1;
+  if (slots >= AskId::kSlotsMax) {
+    return Error{Errc::kInvalid, "session.connections_max: over 16 million per shard"};
+  }
+  return Ok{};
+}
+
+}  // namespace
+
+Result<CometConfig> LoadConfig(const std::string& path) {
+  CometConfig out;
+  ConfigReader in;
+  if (auto opened = in.Open(path); !opened) return opened.error();
+  ReadSelf(in, out);
+  ReadDoors(in, out);
+  ReadSessions(in, out);
+  ReadRooms(in, out);
+  ReadPeers(in, out);
+  if (auto finished = in.Finish(); !finished) return finished.error();
+  Derive(out);
+  if (auto checked = Check(out); !checked) return checked.error();
+  return out;
+}
+
+Instance Describe(const CometConfig& config, std::uint64_t boot, std::uint16_t grpc_port) {
+  Instance self;
+  self.set_kind("comet");
+  self.set_id(config.id);
+  self.set_region(config.region);
+  self.set_zone(config.zone);
+  self.set_env(config.env);
+  const std::string host = config.grpc_listen.substr(0, config.grpc_listen.rfind(':'));
+  self.set_grpc(config.grpc_advertise.empty() ? host + ":" + std::to_string(grpc_port)
+                                              : config.grpc_advertise);
+  for (const std::string& address : config.public_addrs)
+    self.add_addrs(address);
+  self.set_weight(config.weight);
+  self.set_offline(config.offline);
+  self.set_boot(boot);
+  return self;
+}
+
+}  // namespace encke::comet

@@ -1,0 +1,57 @@
+#pragma once
+// CometConfig: everything configs/comet.yaml may say, with its defaults.
+//
+// Owner    main.
+// Thread   any, once loaded.
+// Limit    ranges in config.cc, one row per key.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "api/registry.pb.h"
+
+#include "bus/nats.h"
+#include "bus/registry.h"
+#include "comet/interest.h"
+#include "comet/logic_link.h"
+#include "comet/sessions.h"
+#include "net/tls.h"
+
+namespace encke::comet {
+
+struct CometConfig {
+  std::string id;  // default: the host's name
+  std::string region = "local", zone = "local", env = "dev";
+  std::vector<std::string> public_addrs = {"127.0.0.1"};
+  std::int64_t weight = 10;
+  bool offline = false;
+  int shards = 0;  // 0 = one per core
+  Duration stop_timeout{10'000};
+  std::string log_level = "info";
+
+  std::string tcp_listen = "127.0.0.1:3101";  // empty = no such door
+  std::string ws_listen = "127.0.0.1:3102";
+  std::string wss_listen = "127.0.0.1:3103";  // only with tls.cert_files
+  std::string tls_listen = "127.0.0.1:3104";  // only with tls.cert_files
+  std::string admin_listen = "127.0.0.1:3105";
+  std::string grpc_listen = "127.0.0.1:3109";
+  std::string grpc_advertise;  // what jobs dial; default: grpc_listen
+  net::TlsFiles tls;
+
+  ShardOptions shard;  // of the whole comet; Shards divides what must be divided
+  InterestOptions interest;
+  LogicLinkOptions logic;
+  std::vector<std::string> logic_addresses;  // empty = from the registry
+  bus::NatsOptions nats;
+  int nats_replicas = 1;  // of the registry's bucket
+  bus::RegistryOptions registry;
+};
+
+// Reads the file and the environment, fills in what is derived.
+Result<CometConfig> LoadConfig(const std::string& path);
+
+// What the registry is told; counts are the caller's.
+Instance Describe(const CometConfig& config, std::uint64_t boot, std::uint16_t grpc_port);
+
+}  // namespace encke::comet

@@ -1,0 +1,177 @@
+#include "comet/process.h"
+
+#include <csignal>
+#include <string_view>
+#include <utility>
+
+#include <pthread.h>
+#include <sys/resource.h>
+
+#include "base/log.h"
+#include "bus/nats.h"
+
+namespace encke::comet {
+namespace {
+
+sigset_t HeldSignals() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGHUP);
+  return set;
+}
+
+std::vector<std::string> AddressesOf(const std::vector<Instance>& logics) {
+  std::vector<std::string> live, offline;
+  for (const Instance& logic : logics)
+    (logic.offline() ? offline : live).push_back(logic.grpc());
+  return live.empty() ? offline : live;
+}
+
+}  // namespace
+
+Result<Arguments> ParseArguments(int argc, char** argv, std::string default_config) {
+  Arguments out{.config = std::move(default_config)};
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view argument = argv[i];
+    if (argument == "--check-config") {
+      out.check_only = true;
+    } else if (argument == "--config" && i + 1 < argc) {
+      out.config = argv[++i];
+    } else if (argument.starts_with("--config=")) {
+      out.config = argument.substr(9);
+    } else {
+      return Error{Errc::kInvalid, "unknown argument " + std::string(argument) +
+                                       "; usage: comet [--config FILE] [--check-config]"};
+    }
+  }
+  return out;
+}
+
+void HoldSignals() {
+  const sigset_t set = HeldSignals();
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+}
+
+void RaiseFileLimit(std::size_t connections_max) {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+  if (limit.rlim_max < connections_max) {
+    log::Warn("process.files open_files_max={} connections_max={}: the smaller one holds",
+              limit.rlim_max, connections_max);
+  }
+}
+
+Result<std::unique_ptr<net::Tls>> LoadTls(const CometConfig& config) {
+  if (config.tls.cert_files.empty()) return std::unique_ptr<net::Tls>();
+  return net::Tls::Make(config.tls);
+}
+
+std::vector<Door> DoorsOf(const CometConfig& config, net::Tls* tls) {
+  std::vector<Door> doors;
+  const auto add = [&doors](Transport transport, const std::string& address, net::Tls* with) {
+    if (!address.empty()) doors.push_back({transport, address, with});
+  };
+  add(Transport::kTcp, config.tcp_listen, nullptr);
+  add(Transport::kWs, config.ws_listen, nullptr);
+  if (tls != nullptr) add(Transport::kTls, config.tls_listen, tls);
+  if (tls != nullptr) add(Transport::kWss, config.wss_listen, tls);
+  return doors;
+}
+
+void Deliver(Shards& shards, ConnectReply reply) {
+  const std::uint32_t shard = AskId::Unpack(reply.id()).shard;
+  shards.Tell(shard, [reply = std::move(reply)](Sessions& home) { home.Answer(reply); });
+}
+
+std::string WhyUnready(const LogicLink& logic, const bus::Nats& nats, Shards& shards) {
+  if (!logic.up()) return "no stream to a logic";
+  if (!nats.connected()) return "NATS is away";
+  if (!shards.Ping(Duration(1000))) return "a shard does not answer";
+  return {};
+}
+
+Life::Life(const CometConfig& config,
+           std::string config_path,
+           Boot boot,
+           bus::Registry& registry,
+           LogicLink& logic,
+           Shards& shards,
+           const Addresses& addresses,
+           net::Tls* tls)
+    : config_(config),
+      config_path_(std::move(config_path)),
+      boot_(boot),
+      registry_(registry),
+      logic_(logic),
+      shards_(shards),
+      addresses_(addresses),
+      tls_(tls) {}
+
+void Life::Begin(std::uint16_t grpc_port) {
+  grpc_port_ = grpc_port;
+  self_.With([&](Instance& self) { self = Describe(config_, boot_, grpc_port); });
+  if (!config_.logic_addresses.empty()) {
+    logic_.SetAddresses(config_.logic_addresses);
+  } else {
+    registry_.Watch("logic", [&logic = logic_](const std::vector<Instance>& logics) {
+      logic.SetAddresses(AddressesOf(logics));
+    });
+  }
+  registry_.Announce([this] {
+    Instance self = self_.With([](const Instance& known) { return known; });
+    self.set_conn_count(shards_.channels());
+    self.set_ip_count(static_cast<std::int64_t>(addresses_.distinct()));
+    return self;
+  });
+  std::string doors;
+  for (const std::uint16_t port : shards_.open_ports())
+    doors += " " + std::to_string(port);
+  log::Info("process.up id={} shards={} grpc={} ports={}", config_.id, shards_.size(), grpc_port,
+            doors);
+}
+
+void Life::WaitForStop() {
+  const sigset_t set = HeldSignals();
+  for (;;) {
+    int signal = 0;
+    if (sigwait(&set, &signal) != 0) continue;
+    if (signal != SIGHUP) return log::Info("process.stopping signal={}", signal);
+    Reload();
+  }
+}
+
+void Life::Reload() {
+  const auto fresh = LoadConfig(config_path_);
+  if (!fresh) return log::Warn("process.reload refused: {}", fresh.error().text);
+  (void)log::SetLevel(fresh->log_level);
+  self_.With([&](Instance& self) { self = Describe(*fresh, boot_, grpc_port_); });
+  self_.With([&](Instance& self) { self.set_id(config_.id); });
+  if (tls_ != nullptr) {
+    if (auto loaded = tls_->Reload(); !loaded) {
+      log::Warn("process.reload tls kept as it was: {}", loaded.error().text);
+    }
+  }
+  registry_.AnnounceNow();
+  log::Info(
+      "process.reload done: log.level, TLS files, comet.weight, offline, public_addrs, region, "
+      "zone, "
+      "env; other keys need a restart");
+}
+
+// Offline first, so that nobody is sent here any more; gone only when the last client is, so that
+// pushes for them still find their way.
+void Life::Leave() {
+  const auto part = [this](int percent) { return config_.stop_timeout * percent / 100; };
+  self_.With([](Instance& self) { self.set_offline(true); });
+  registry_.AnnounceNow();
+  shards_.Drain(part(60));
+  if (!logic_.Flush(part(15))) log::Warn("process.stopping some goodbyes did not reach logic");
+  registry_.Withdraw();
+}
+
+}  // namespace encke::comet

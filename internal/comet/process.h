@@ -1,0 +1,70 @@
+#pragma once
+// Process: the life of the comet process: arguments, signals, announcing itself, leaving.
+//
+// Owner    main.
+// Thread   main's.
+// Limit    comet.stop_timeout for leaving.
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "base/threads.h"
+#include "bus/registry.h"
+#include "comet/config.h"
+#include "comet/shard.h"
+
+namespace encke::comet {
+
+struct Arguments {
+  std::string config;
+  bool check_only = false;
+};
+
+// [--config FILE] [--check-config]
+Result<Arguments> ParseArguments(int argc, char** argv, std::string default_config);
+// SIGTERM, SIGINT and SIGHUP wait for WaitForStop; before the first thread.
+void HoldSignals();
+void RaiseFileLimit(std::size_t connections_max);
+
+using Boot = std::uint64_t;
+inline Boot NewBoot() { return static_cast<Boot>(WallUs()); }
+
+// Null when no certificates are configured.
+Result<std::unique_ptr<net::Tls>> LoadTls(const CometConfig& config);
+std::vector<Door> DoorsOf(const CometConfig& config, net::Tls* tls);
+// An answer from logic goes to the shard that asked.
+void Deliver(Shards& shards, ConnectReply reply);
+// Empty: logic's stream is up, NATS is connected and every shard answered within a second.
+std::string WhyUnready(const LogicLink& logic, const bus::Nats& nats, Shards& shards);
+
+class Life {
+ public:
+  Life(const CometConfig& config,
+       std::string config_path,
+       Boot boot,
+       bus::Registry& registry,
+       LogicLink& logic,
+       Shards& shards,
+       const Addresses& addresses,
+       net::Tls* tls);
+
+  void Begin(std::uint16_t grpc_port);  // finds logic, announces us
+  void WaitForStop();                   // SIGHUP: Reload
+  void Leave();                         // clients, goodbyes, registry
+  void Reload();
+
+ private:
+  const CometConfig& config_;
+  const std::string config_path_;
+  const Boot boot_;
+  bus::Registry& registry_;
+  LogicLink& logic_;
+  Shards& shards_;
+  const Addresses& addresses_;
+  net::Tls* tls_;
+  std::uint16_t grpc_port_ = 0;
+  Guarded<Instance> self_;
+};
+
+}  // namespace encke::comet

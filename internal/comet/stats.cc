@@ -1,0 +1,231 @@
+#include "comet/stats.h"
+
+#include <functional>
+
+#include <fmt/core.h>
+
+#include "bus/nats.h"
+#include "comet/addresses.h"
+#include "comet/census.h"
+#include "comet/interest.h"
+#include "comet/push_door.h"
+#include "hub/hub.h"
+
+namespace encke::comet {
+namespace {
+
+using Shards = std::vector<ShardView>;
+
+double Sum(const Shards& shards, const std::function<std::uint64_t(const ShardView&)>& of) {
+  std::uint64_t sum = 0;
+  for (const ShardView& shard : shards)
+    sum += of(shard);
+  return static_cast<double>(sum);
+}
+
+double Sum(const Shards& shards, Counter ShardStats::*counter) {
+  return Sum(shards, [counter](const ShardView& s) { return (s.sessions->*counter).value(); });
+}
+
+double Level(const Shards& shards, Gauge ShardStats::*gauge) {
+  return Sum(shards, [gauge](const ShardView& s) {
+    return static_cast<std::uint64_t>((s.sessions->*gauge).value());
+  });
+}
+
+double Value(const Counter& counter) { return static_cast<double>(counter.value()); }
+double Value(const Gauge& gauge) { return static_cast<double>(gauge.value()); }
+
+void WriteConnections(MetricsWriter& out, const Shards& shards) {
+  for (std::size_t t = 0; t < kTransports; ++t) {
+    out.Level("encke_comet_connections", "open client connections",
+              fmt::format("via=\"{}\"", kTransportNames[t]), Sum(shards, [t](const ShardView& s) {
+                return static_cast<std::uint64_t>(s.sessions->open[t].value());
+              }));
+  }
+  for (std::size_t t = 0; t < kTransports; ++t) {
+    out.Count("encke_comet_connections_opened_total", "client connections accepted",
+              fmt::format("via=\"{}\"", kTransportNames[t]),
+              Sum(shards, [t](const ShardView& s) { return s.sessions->opened[t].value(); }));
+  }
+  for (const CloseRow& row : kCloseTable) {
+    if (row.reason == CloseReason::kNone) continue;
+    const auto i = static_cast<std::size_t>(row.reason);
+    out.Count("encke_comet_connections_closed_total", "client connections ended, by reason",
+              fmt::format("reason=\"{}\"", row.name),
+              Sum(shards, [i](const ShardView& s) { return s.sessions->closed[i].value(); }));
+  }
+  out.Level("encke_comet_channels", "authenticated connections", "",
+            Level(shards, &ShardStats::channels));
+}
+
+void WriteSessions(MetricsWriter& out, const Shards& shards) {
+  const auto auth = [&](const char* result, Counter ShardStats::*counter) {
+    out.Count("encke_comet_auth_total", "answers to auth", fmt::format("result=\"{}\"", result),
+              Sum(shards, counter));
+  };
+  auth("accepted", &ShardStats::auth_accepted);
+  auth("refused", &ShardStats::auth_refused);
+  auth("unavailable", &ShardStats::auth_unavailable);
+  auth("link_full", &ShardStats::auth_full);
+  auth("client_left", &ShardStats::auth_left);
+  for (std::size_t i = 0; i < kOpRows; ++i) {
+    out.Count("encke_comet_requests_total", "client packages handled, by operation",
+              fmt::format("op=\"{}\"", kOpTable[i].name),
+              Sum(shards, [i](const ShardView& s) { return s.sessions->requests[i].value(); }));
+  }
+  out.Count("encke_comet_skipped_total", "client packages skipped before auth", "",
+            Sum(shards, &ShardStats::skipped));
+  out.Count("encke_comet_upstream_dropped_total", "client packages that logic did not get", "",
+            Sum(shards, &ShardStats::upstream_dropped));
+  out.Count("encke_comet_rooms_refused_total", "joins refused because of rooms_max", "",
+            Sum(shards, &ShardStats::rooms_refused));
+  out.Count("encke_comet_renewals_total", "sessions renewed", "",
+            Sum(shards, &ShardStats::renewals));
+}
+
+void WritePushes(MetricsWriter& out, const Shards& shards) {
+  const auto pushes = [&](const char* kind, Counter hub::HubCounts::*counter) {
+    out.Count("encke_comet_pushes_total", "pushes taken over, per shard concerned",
+              fmt::format("kind=\"{}\"", kind),
+              Sum(shards, [counter](const ShardView& s) { return (s.hub->*counter).value(); }));
+  };
+  const auto count = [&](const char* name, const char* help, Counter hub::HubCounts::*counter) {
+    out.Count(name, help, "",
+              Sum(shards, [counter](const ShardView& s) { return (s.hub->*counter).value(); }));
+  };
+  pushes("room", &hub::HubCounts::room_pushes);
+  pushes("key", &hub::HubCounts::key_pushes);
+  pushes("broadcast", &hub::HubCounts::broadcasts);
+  count("encke_comet_deliveries_total", "pushes handed to a connection",
+        &hub::HubCounts::deliveries);
+  count("encke_comet_batches_total", "batches encoded", &hub::HubCounts::batches);
+  const auto dropped = [&](const char* reason, double value) {
+    out.Count("encke_comet_dropped_total", "pushes a connection did not get, by reason",
+              fmt::format("reason=\"{}\"", reason), value);
+  };
+  dropped("slow", Sum(shards, &ShardStats::dropped_slow));
+  dropped("gone", Sum(shards, &ShardStats::dropped_gone));
+  count("encke_comet_hub_dropped_total", "pushes refused by the hub or its sink",
+        &hub::HubCounts::dropped);
+  for (std::size_t i = 0; i < shards.size(); ++i) {
+    out.Spread("encke_comet_batch_messages", "pushes per batch", fmt::format("shard=\"{}\"", i),
+               shards[i].hub->batch_messages, 1);
+  }
+  out.Level("encke_comet_shard_rooms", "rooms with members, summed over shards", "",
+            Level(shards, &ShardStats::rooms));
+}
+
+void WriteNet(MetricsWriter& out, const Shards& shards) {
+  const auto count = [&](const char* name, const char* help, Counter net::NetCounts::*counter) {
+    out.Count(name, help, "",
+              Sum(shards, [counter](const ShardView& s) { return (s.net->*counter).value(); }));
+  };
+  count("encke_comet_bytes_in_total", "bytes from clients", &net::NetCounts::bytes_in);
+  count("encke_comet_bytes_out_total", "bytes to clients", &net::NetCounts::bytes_out);
+  count("encke_comet_sends_total", "writes to sockets", &net::NetCounts::sends);
+  count("encke_comet_sends_partial_total", "writes the kernel took only part of",
+        &net::NetCounts::sends_partial);
+  count("encke_comet_refused_limit_total", "connections refused by connections_max",
+        &net::NetCounts::refused_limit);
+  count("encke_comet_accept_errors_total", "accept calls that failed",
+        &net::NetCounts::accept_errors);
+  const auto memory = [&](const char* what, Gauge ShardStats::*gauge) {
+    out.Level("encke_comet_memory_bytes", "user memory held for clients",
+              fmt::format("what=\"{}\"", what), Level(shards, gauge));
+  };
+  memory("sessions", &ShardStats::session_bytes);
+  memory("net", &ShardStats::net_bytes);
+  memory("hub", &ShardStats::hub_bytes);
+  for (std::size_t i = 0; i < shards.size(); ++i) {
+    out.Spread("encke_comet_turn_seconds", "time worked per turn of a loop",
+               fmt::format("shard=\"{}\"", i), *shards[i].turn_us, 1e-6);
+  }
+  for (std::size_t i = 0; i < shards.size(); ++i) {
+    out.Level("encke_comet_mailbox_tasks", "tasks waiting for a loop",
+              fmt::format("shard=\"{}\"", i), static_cast<double>(shards[i].mailbox));
+  }
+}
+
+void WriteLink(MetricsWriter& out, const LinkStats& link) {
+  out.Level("encke_comet_logic_up", "1 while a session stream to logic is open", "",
+            Value(link.up));
+  out.Level("encke_comet_logic_waiting", "auth requests without an answer", "",
+            Value(link.waiting));
+  const auto events = [&](const char* kind, const Counter& counter) {
+    out.Count("encke_comet_logic_events_total", "events handed to a stream",
+              fmt::format("kind=\"{}\"", kind), Value(counter));
+  };
+  events("connect", link.connects);
+  events("renewal", link.renewals);
+  events("disconnect", link.disconnects);
+  events("upstream", link.upstreams);
+  const auto dropped = [&](const char* kind, const Counter& counter) {
+    out.Count("encke_comet_logic_dropped_total", "events given up",
+              fmt::format("kind=\"{}\"", kind), Value(counter));
+  };
+  dropped("connect", link.unanswered);
+  dropped("renewal", link.dropped_renewals);
+  dropped("disconnect", link.dropped_disconnects);
+  out.Count("encke_comet_logic_streams_total", "streams opened", "", Value(link.streams));
+  out.Count("encke_comet_logic_breaks_total", "streams that broke", "", Value(link.breaks));
+  out.Count("encke_comet_logic_moves_total", "streams left for another logic", "why=\"silent\"",
+            Value(link.moves_silent));
+  out.Count("encke_comet_logic_moves_total", "streams left for another logic", "why=\"left\"",
+            Value(link.moves_left));
+  out.Count("encke_comet_logic_announces_total", "times the session map had to be told again", "",
+            Value(link.announces));
+  out.Spread("encke_comet_logic_answer_seconds", "auth handed in until answered", "",
+             link.answer_us, 1e-6);
+}
+
+void WriteDoor(MetricsWriter& out, const PushDoorCounts& door) {
+  out.Level("encke_comet_jobs", "jobs connected", "", Value(door.jobs));
+  out.Count("encke_comet_push_batches_total", "batches from jobs", "", Value(door.batches));
+  out.Count("encke_comet_push_entries_total", "log entries taken over", "", Value(door.entries));
+  out.Count("encke_comet_push_repeats_total", "log entries seen before", "", Value(door.repeats));
+  out.Count("encke_comet_push_refused_total", "batches of an older lease", "",
+            Value(door.refused_fence));
+  out.Count("encke_comet_push_malformed_total", "log entries that are no push", "",
+            Value(door.malformed));
+  out.Count("encke_comet_push_unknown_keys_total", "keys not connected here", "",
+            Value(door.unknown_keys));
+  out.Count("encke_comet_push_mailbox_waits_total", "waits for a full mailbox", "",
+            Value(door.mailbox_waits));
+  out.Spread("encke_comet_push_delay_seconds", "push accepted by logic until a shard has it", "",
+             door.delay_us, 1e-6);
+}
+
+void WriteShared(MetricsWriter& out, const StatsView& view) {
+  out.Level("encke_comet_rooms", "rooms counted here", "",
+            static_cast<double>(view.census->rooms()));
+  out.Level("encke_comet_addresses", "distinct addresses of authenticated clients", "",
+            static_cast<double>(view.addresses->distinct()));
+  out.Level("encke_comet_interest_rooms", "rooms told to jobs", "",
+            static_cast<double>(view.interest->rooms()));
+  out.Count("encke_comet_interest_waits_total", "joins that waited for jobs", "",
+            Value(view.interest->counts().waits));
+  out.Count("encke_comet_interest_timeouts_total", "such waits that ran out", "",
+            Value(view.interest->counts().waits_timed_out));
+  out.Count("encke_comet_nats_disconnects_total", "connections to NATS lost", "",
+            Value(view.nats->disconnects));
+  out.Count("encke_comet_nats_reconnects_total", "connections to NATS made again", "",
+            Value(view.nats->reconnects));
+  out.Count("encke_comet_nats_errors_total", "errors NATS reported", "", Value(view.nats->errors));
+}
+
+}  // namespace
+
+std::string MetricsText(const StatsView& view) {
+  MetricsWriter out;
+  WriteConnections(out, view.shards);
+  WriteSessions(out, view.shards);
+  WritePushes(out, view.shards);
+  WriteNet(out, view.shards);
+  WriteLink(out, *view.link);
+  WriteDoor(out, *view.door);
+  WriteShared(out, view);
+  return out.Take();
+}
+
+}  // namespace encke::comet
