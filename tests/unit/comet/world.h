@@ -80,7 +80,9 @@ inline std::string Framed(std::string_view payload,
 
 class Client {
  public:
-  explicit Client(std::uint16_t port) : fd_(::socket(AF_INET, SOCK_STREAM, 0)) {
+  // rcvbuf: bytes the kernel holds for a client that does not read; 0 = its own choice.
+  explicit Client(std::uint16_t port, int rcvbuf = 0) : fd_(::socket(AF_INET, SOCK_STREAM, 0)) {
+    if (rcvbuf > 0) ::setsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &rcvbuf, sizeof rcvbuf);
     sockaddr_in to{};
     to.sin_family = AF_INET;
     to.sin_port = htons(port);
@@ -151,9 +153,8 @@ class World final : public Mail {
   }
   // Turns until `done`; a test that waits in vain fails after some seconds.
   bool Until(const std::function<bool()>& done) {
-    for (int turns = 0; turns < 2000; ++turns) {
+    for (const std::int64_t until = MonotonicMs() + 10'000; MonotonicMs() < until; Turn()) {
       if (done()) return true;
-      Turn();
     }
     return done();
   }
@@ -185,8 +186,10 @@ class World final : public Mail {
     sessions->Answer(Welcome(std::exchange(logic.asks, {}).front(), key, room));
     return Until([&] { return !client.Hear().empty(); });
   }
-  std::unique_ptr<Client> Tcp(const std::string& key, const std::string& room = {}) {
-    auto client = std::make_unique<Client>(tcp);
+  std::unique_ptr<Client> Tcp(const std::string& key,
+                              const std::string& room = {},
+                              int rcvbuf = 0) {
+    auto client = std::make_unique<Client>(tcp, rcvbuf);
     client->Say(Packed(7, 1, "{}"));
     if (!LetIn(*client, key, room)) return nullptr;
     return client->Take() == Packed(8, 1, {}) ? std::move(client) : nullptr;
