@@ -2,8 +2,6 @@
 #include <csignal>
 #include <cstdio>
 
-#include <grpcpp/impl/service_type.h>
-
 #include "base/log.h"
 #include "bus/nats.h"
 #include "bus/registry.h"
