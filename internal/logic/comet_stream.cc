@@ -1,0 +1,307 @@
+#include "logic/comet_stream.h"
+
+#include <utility>
+
+#include "base/log.h"
+
+namespace encke::logic {
+
+namespace {
+
+constexpr std::size_t kMessageBytes = 1024 * 1024;  // about; gRPC takes 16 MiB
+constexpr std::size_t kReplyOverhead = 64;
+constexpr std::size_t kTotalsPerMessage = 10'000;
+
+std::size_t SizeOf(const ConnectReply& reply) { return reply.ByteSizeLong() + kReplyOverhead; }
+
+ConnectReply Refusal(std::uint64_t id, std::string_view why, bool retry) {
+  ConnectReply reply;
+  reply.set_id(id);
+  reply.set_refused(std::string(why));
+  reply.set_retry(retry);
+  return reply;
+}
+
+}  // namespace
+
+CometStream::CometStream(World& world, std::shared_ptr<rpc::StreamHandle> stream)
+    : world_(world), stream_(std::move(stream)) {}
+
+// ---- down -------------------------------------------------------------------------------------
+
+bool CometStream::Fill(SessionDown* out) {
+  return state_.With([out](State& s) {
+    std::size_t bytes = 0;
+    while (!s.answers.empty() && bytes < kMessageBytes) {
+      bytes += SizeOf(s.answers.front());
+      *out->add_connects() = std::move(s.answers.front());
+      s.answers.pop_front();
+    }
+    s.answer_bytes -= bytes;
+    for (std::size_t n = 0; n < kTotalsPerMessage && !s.untold.empty(); ++n) {
+      const auto total = s.untold.extract(s.untold.begin());
+      (*out->mutable_totals()->mutable_counts())[total.key()] = total.mapped();
+    }
+    if (std::exchange(s.announce, false)) out->set_announce(true);
+    return out->connects_size() > 0 || out->has_totals() || out->announce();
+  });
+}
+
+// False: the stream is gone, nobody will read it.
+bool CometStream::Answer(ConnectReply reply, bool was_under_way) {
+  enum class Put : std::uint8_t { kQueued, kGone, kTooMuch };
+  const std::size_t bytes = SizeOf(reply);
+  const Put put = state_.With([&](State& s) {
+    if (was_under_way) --s.connects;
+    if (s.closed) return Put::kGone;
+    if (s.answer_bytes + bytes > world_.options.answer_bytes_max) {
+      s.closed = true;  // what waits is said again on the next stream
+      return Put::kTooMuch;
+    }
+    s.answers.push_back(std::move(reply));
+    s.answer_bytes += bytes;
+    return Put::kQueued;
+  });
+  if (put == Put::kQueued) stream_->Kick();
+  if (put == Put::kTooMuch) {
+    world_.counts.streams_cut.Add();
+    log::Warn("session.cut why=\"answers are not taken\"");
+    stream_->Close();
+  }
+  return put == Put::kQueued;
+}
+
+void CometStream::Announce() {
+  const bool tell = state_.With([](State& s) {
+    if (s.closed || s.comet.value().empty()) return false;
+    s.announce = true;
+    if (s.whole) {
+      s.to_report = s.here;
+      s.snapshot_to_report = true;
+    }
+    return true;
+  });
+  if (!tell) return;
+  stream_->Kick();
+  ReportNext();
+}
+
+void CometStream::Close() { stream_->Close(); }
+
+void CometStream::OnClosed(const std::string& why) {
+  const ServerId comet = state_.With([](State& s) {
+    s.closed = true;
+    return s.comet;
+  });
+  log::Info("session.stream_closed comet={} why=\"{}\"", comet.value(), why);
+  world_.closed(this);
+}
+
+// ---- up ---------------------------------------------------------------------------------------
+
+// The first message says who this is.
+bool CometStream::Introduce(const SessionUp& in, ServerId* comet) {
+  bool fresh = false;
+  *comet = state_.With([&](State& s) {
+    fresh = s.comet.value().empty();
+    if (fresh) s.comet = ServerId(in.comet());
+    return s.comet;
+  });
+  if (comet->value().empty()) {
+    log::Warn("session.stream_refused why=\"no comet id in the first message\"");
+    stream_->Close();
+    return false;
+  }
+  if (!fresh) return true;
+  log::Info("session.stream_open comet={}", comet->value());
+  if (world_.must_announce()) Announce();
+  return true;
+}
+
+void CometStream::OnMessage(const SessionUp& in) {
+  ServerId comet;
+  if (!Introduce(in, &comet)) return;
+  for (const Connect& ask : in.connects())
+    OnConnect(comet, ask);
+  for (const Renewal& renewal : in.renewals())
+    OnRenewal(comet, renewal);
+  for (const Disconnect& goodbye : in.disconnects()) {
+    world_.counts.departed.Add();
+    log::Debug("session.depart key={} mid={} comet={}", goodbye.key(), goodbye.mid(),
+               comet.value());
+    world_.ports.Depart({Mid(goodbye.mid()), Key(goodbye.key()), goodbye.generation()}, comet,
+                        [](const Status&) {});  // else it ends by its TTL
+  }
+  for (const Upstream& package : in.upstreams())
+    OnUpstream(comet, package);
+  if (in.has_counts()) OnCounts(in.counts());
+}
+
+void CometStream::OnConnect(const ServerId& comet, const Connect& ask) {
+  Identity who;
+  const AuthVerdict verdict = world_.auth.Check(ask.token(), ask.cookie(), ask.client_ip(), &who);
+  if (verdict != AuthVerdict::kOk) {
+    world_.counts.refused.Add();
+    const std::string_view why = kAuthVerdicts[static_cast<std::size_t>(verdict)];
+    log::Debug("session.refused comet={} peer={} why={}", comet.value(), ask.client_ip(), why);
+    Answer(Refusal(ask.id(), why, /*retry=*/false), /*was_under_way=*/false);
+    return;
+  }
+  const bool taken = state_.With([&](State& s) {
+    const bool room = s.connects < world_.options.connects_max;
+    if (room) ++s.connects;
+    return room;
+  });
+  if (!taken) {
+    world_.counts.busy.Add();
+    Answer(Refusal(ask.id(), "too many logins are under way", /*retry=*/true), false);
+    return;
+  }
+  world_.ports.Arrive(who.mid, who.key, comet,
+                      [self = shared_from_this(), comet, who,
+                       id = ask.id()](Result<store::Sessions::Arrival> arrival) {
+                        self->OnArrival(comet, who, id, std::move(arrival));
+                      });
+}
+
+void CometStream::OnArrival(const ServerId& comet,
+                            const Identity& who,
+                            std::uint64_t id,
+                            Result<store::Sessions::Arrival> arrival) {
+  if (!arrival) {
+    world_.counts.store_failed.Add();
+    Answer(Refusal(id, arrival.error().text, /*retry=*/true), /*was_under_way=*/true);
+    return;
+  }
+  ConnectReply reply;
+  reply.set_id(id);
+  reply.set_mid(who.mid.value());
+  reply.set_key(who.key.value());
+  reply.set_room(who.room.value());
+  reply.mutable_accepts()->Add(who.accepts.begin(), who.accepts.end());
+  reply.set_heartbeat_ms(world_.options.heartbeat.count());
+  reply.set_generation(arrival->generation);
+  log::Debug("session.arrive key={} mid={} room={} comet={}", who.key.value(), who.mid.value(),
+             who.room.value(), comet.value());
+  if (Answer(std::move(reply), /*was_under_way=*/true)) {
+    world_.counts.arrived.Add();
+    if (!arrival->before.server.value().empty()) world_.counts.replaced.Add();
+    return;
+  }
+  // Nobody will hear of this login: it is asked for again elsewhere, or its client has gone.
+  world_.counts.undone.Add();
+  world_.ports.Depart({who.mid, who.key, arrival->generation}, comet, [](const Status&) {});
+}
+
+void CometStream::OnRenewal(const ServerId& comet, const Renewal& renewal) {
+  world_.ports.Renew({Mid(renewal.mid()), Key(renewal.key()), renewal.generation()}, comet,
+                     [self = shared_from_this()](const Status& status) {
+                       SessionCounts& counts = self->world_.counts;
+                       if (status) return counts.renewed.Add();
+                       const bool outdated = status.error().code == Errc::kConflict;
+                       (outdated ? counts.renew_outdated : counts.store_failed).Add();
+                     });
+}
+
+// Nobody reads these yet, as in goim; they are counted.
+void CometStream::OnUpstream(const ServerId& comet, const Upstream& package) {
+  world_.counts.upstream_messages.Add();
+  world_.counts.upstream_bytes.Add(package.body().size());
+  log::Debug("session.receive key={} mid={} room={} op={} bytes={} comet={}", package.key(),
+             package.mid(), package.room(), package.op(), package.body().size(), comet.value());
+}
+
+// ---- counts -----------------------------------------------------------------------------------
+
+void CometStream::OnCounts(const RoomCounts& counts) {
+  state_.With([&](State& s) {
+    if (counts.snapshot()) {
+      s.here.clear();
+      s.to_report.clear();
+      s.whole = s.snapshot_to_report = true;
+      std::erase_if(s.told, [&](const auto& e) { return !counts.counts().contains(e.first); });
+    }
+    for (const auto& [room, count] : counts.counts()) {
+      s.to_report[room] = count;
+      if (count > 0) {
+        s.here[room] = count;
+      } else {
+        s.here.erase(room);
+        s.told.erase(room);
+        s.untold.erase(room);
+      }
+    }
+    s.compared = nullptr;  // rooms that are new here want their total
+  });
+  ReportNext();
+}
+
+// Reports of one comet follow each other, so that none overtakes another.
+void CometStream::ReportNext() {
+  bool snapshot = false;
+  store::RoomTable changes;
+  ServerId comet;
+  const bool go = state_.With([&](State& s) {
+    const bool any = s.snapshot_to_report || !s.to_report.empty();
+    if (s.closed || s.report_under_way || s.report_failed || !any) return false;
+    s.report_under_way = true;
+    s.reporting.swap(s.to_report);
+    s.snapshot_reporting = std::exchange(s.snapshot_to_report, false);
+    s.to_report.clear();
+    snapshot = s.snapshot_reporting;
+    changes = s.reporting;
+    comet = s.comet;
+    return true;
+  });
+  if (!go) return;
+  world_.ports.Report(comet, snapshot, changes, [self = shared_from_this()](const Status& status) {
+    self->OnReported(status);
+  });
+}
+
+// What was not stored is tried again at the next tick, under what came meanwhile.
+void CometStream::OnReported(const Status& status) {
+  (status ? world_.counts.reports : world_.counts.report_failures).Add();
+  state_.With([&](State& s) {
+    s.report_under_way = false;
+    s.reported_ms = MonotonicMs();
+    if (!status) {
+      s.report_failed = true;
+      if (!s.snapshot_to_report) s.to_report.merge(s.reporting);
+      s.snapshot_to_report = s.snapshot_to_report || s.snapshot_reporting;
+    }
+    s.reporting.clear();
+  });
+  ReportNext();
+}
+
+void CometStream::Tick(const RoomTotals::Sum& rooms, std::int64_t now_ms) {
+  bool tell = false;
+  bool keep_alive = false;
+  state_.With([&](State& s) {
+    s.report_failed = false;
+    // A comet where nothing changes says nothing; its table must not end while it is here.
+    const bool idle = !s.closed && !s.report_under_way && s.to_report.empty() && !s.snapshot_to_report;
+    keep_alive =
+        idle && s.whole && now_ms - s.reported_ms >= world_.options.online_expire.count() / 3;
+    if (keep_alive) s.report_under_way = true;
+    if (s.closed || s.compared == rooms) return;
+    s.compared = rooms;
+    for (const auto& [room, members] : s.here) {
+      const auto found = rooms->find(room);
+      const std::int32_t total = found == rooms->end() ? 0 : found->second;
+      std::int32_t& known = s.told[room];
+      if (known == total) continue;
+      known = s.untold[room] = total;
+    }
+    tell = !s.untold.empty();
+  });
+  if (tell) stream_->Kick();
+  if (!keep_alive) return ReportNext();
+  const ServerId comet = state_.With([](const State& s) { return s.comet; });
+  world_.ports.Report(comet, false, {}, [self = shared_from_this()](const Status& status) {
+    self->OnReported(status);
+  });
+}
+
+}  // namespace encke::logic

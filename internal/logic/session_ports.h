@@ -1,0 +1,70 @@
+#pragma once
+// SessionPorts: what SessionDoor needs from the world.  StorePorts asks Redis; tests have a fake.
+//
+// Owner    main of logic; SessionDoor borrows it.
+// Thread   any; callbacks on the Redis thread, or inline when Redis refuses at once.
+// Limit    Redis' commands_max.
+
+#include <functional>
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "logic/presence.h"
+#include "store/online.h"
+#include "store/sessions.h"
+
+namespace encke::logic {
+
+class SessionPorts {
+ public:
+  using OnArrival = std::function<void(Result<store::Sessions::Arrival>)>;
+  using OnDone = std::function<void(Status)>;
+  using OnMemory = std::function<void(Result<store::Sessions::Memory>)>;
+  struct Life {  // one login of one key
+    Mid mid;
+    Key key;
+    std::uint64_t generation = 0;
+  };
+
+  virtual ~SessionPorts() = default;
+  virtual void Arrive(Mid mid, const Key& key, const ServerId& comet, OnArrival done) = 0;
+  virtual void Renew(const Life& life, const ServerId& comet, OnDone done) = 0;
+  virtual void Depart(const Life& life, const ServerId& comet, OnDone done) = 0;
+  virtual void Report(const ServerId& comet,
+                      bool snapshot,
+                      const store::RoomTable& changes,
+                      OnDone done) = 0;
+  virtual void CheckMemory(OnMemory done) = 0;
+  virtual RoomTotals::Sum Rooms() = 0;
+};
+
+class StorePorts final : public SessionPorts {
+ public:
+  StorePorts(store::Sessions& sessions, store::Online& online, Presence& presence)
+      : sessions_(sessions), online_(online), presence_(presence) {}
+
+  void Arrive(Mid mid, const Key& key, const ServerId& comet, OnArrival done) override {
+    sessions_.Arrive(mid, key, comet, std::move(done));
+  }
+  void Renew(const Life& life, const ServerId& comet, OnDone done) override {
+    sessions_.Renew(life.mid, life.key, comet, life.generation, std::move(done));
+  }
+  void Depart(const Life& life, const ServerId& comet, OnDone done) override {
+    sessions_.Depart(life.mid, life.key, comet, life.generation, std::move(done));
+  }
+  void Report(const ServerId& comet,
+              bool snapshot,
+              const store::RoomTable& changes,
+              OnDone done) override {
+    online_.Report(comet, snapshot, changes, std::move(done));
+  }
+  void CheckMemory(OnMemory done) override { sessions_.CheckMemory(std::move(done)); }
+  RoomTotals::Sum Rooms() override { return presence_.Rooms(); }
+
+ private:
+  store::Sessions& sessions_;
+  store::Online& online_;
+  Presence& presence_;
+};
+
+}  // namespace encke::logic
