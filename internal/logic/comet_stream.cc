@@ -281,7 +281,8 @@ void CometStream::Tick(const RoomTotals::Sum& rooms, std::int64_t now_ms) {
   state_.With([&](State& s) {
     s.report_failed = false;
     // A comet where nothing changes says nothing; its table must not end while it is here.
-    const bool idle = !s.closed && !s.report_under_way && s.to_report.empty() && !s.snapshot_to_report;
+    const bool idle =
+        !s.closed && !s.report_under_way && s.to_report.empty() && !s.snapshot_to_report;
     keep_alive =
         idle && s.whole && now_ms - s.reported_ms >= world_.options.online_expire.count() / 3;
     if (keep_alive) s.report_under_way = true;

@@ -8,9 +8,8 @@
 //
 // Owner    main of logic; borrows Auth and SessionPorts.  The gRPC server and Redis are stopped
 //          before it goes.
-// Thread   any: gRPC threads bring events, Redis' thread brings answers, one thread of its own
-// ticks. Limit    connects_max logins under way per stream (past it: refused with retry),
-// answer_bytes_max
+// Thread   any: gRPC threads bring events, the Redis thread brings answers, one of its own ticks.
+// Limit    connects_max logins under way per stream (past it: refused with retry), answer_bytes_max
 //          unsent per stream (past it: that stream is closed), one report under way per stream.
 
 #include <cstdint>
