@@ -1,0 +1,39 @@
+#pragma once
+// ApiKeys: who may use the HTTP API.  No key configured: everybody who can reach it.
+//
+// Owner    main of logic.
+// Thread   any; never changes.
+// Limit    a handful: every key is compared for every request.
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace encke::logic {
+
+class ApiKeys {
+ public:
+  // An empty key or one with blanks cannot be sent in a header and is an error.
+  static Result<ApiKeys> Make(std::vector<std::string> keys);
+
+  bool empty() const { return keys_.empty(); }
+  // authorization: the header "Bearer <key>"; api_key: the header X-API-Key.  Either will do. Takes
+  // the same time whichever key is wrong, and wherever it differs.
+  bool Allow(std::string_view authorization, std::string_view api_key) const;
+
+  // The API listens beyond loopback only when somebody has to show a key.
+  Status MayListen(std::string_view address) const;
+
+ private:
+  explicit ApiKeys(std::vector<std::string> keys) : keys_(std::move(keys)) {}
+  bool Knows(std::string_view key) const;
+
+  std::vector<std::string> keys_;
+};
+
+// "127.0.0.1:3111", "[::1]:3111", "localhost:3111"
+bool IsLoopback(std::string_view address);
+
+}  // namespace encke::logic
