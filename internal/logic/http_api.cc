@@ -5,8 +5,8 @@
 
 #include <arpa/inet.h>
 
-#include "logic/goim_query.h"
-#include "logic/goim_reply.h"
+#include "goim/query.h"
+#include "goim/reply.h"
 
 namespace encke::logic {
 namespace {
@@ -60,7 +60,7 @@ HttpApi::HttpApi(web::HttpServer& http, HttpPorts ports, const ApiKeys& keys)
                [this, handler = row.handler](HttpRequest&& request, const Responder& responder) {
                  if (!keys_.Allow(request.authorization, request.api_key)) {
                    counts_.unauthorized.Add();
-                   return responder.Send(GoimUnauthorized());
+                   return responder.Send(goim::UnauthorizedReply());
                  }
                  (this->*handler)(std::move(request), responder);
                });
@@ -75,106 +75,118 @@ void HttpApi::Elsewhere(HttpRequest&& request, const Responder& responder) {
     path.remove_suffix(1);
     for (const Row& row : Rows()) {
       if (row.path == path && row.method == request.method) {
-        return responder.Send(GoimRedirect(row.method, row.path, request.query));
+        return responder.Send(goim::RedirectReply(row.method, row.path, request.query));
       }
     }
   }
-  responder.Send(GoimNotFound());
+  responder.Send(goim::NotFoundReply());
 }
 
 void HttpApi::Refuse(const std::string& error, const Responder& responder) {
   counts_.bad_requests.Add();
-  responder.Send(GoimBadQuery(error));
+  responder.Send(goim::BadQueryReply(error));
 }
 
 // goim says -400 without a word when a push to keys fails, and -500 with one for the others.
 HttpPorts::OnStored HttpApi::Stored(const Responder& responder, int code_if_not) {
   return [this, responder, code_if_not](const Status& stored) {
-    if (stored) return responder.Send(GoimCode(kGoimOk, ""));
+    if (stored) return responder.Send(goim::CodeReply(goim::kOk, ""));
     counts_.failed.Add();
-    const bool silent = code_if_not == kGoimRequestError;
-    responder.Send(GoimCode(code_if_not, silent ? "" : stored.error().text));
+    const bool silent = code_if_not == goim::kRequestError;
+    responder.Send(goim::CodeReply(code_if_not, silent ? "" : stored.error().text));
   };
 }
 
 void HttpApi::PushKeys(HttpRequest&& request, const Responder& responder) {
-  GoimQuery query(request.query);
+  goim::Query query(request.query);
   const std::int32_t op = query.Int32("operation", "Op");
   std::vector<Key> keys;
   for (std::string& key : query.Texts("keys")) {
     keys.emplace_back(std::move(key));
   }
   if (!query.error().empty()) return Refuse(query.error(), responder);
-  auto stored = Stored(responder, kGoimRequestError);
+  auto stored = Stored(responder, goim::kRequestError);
   if (keys.empty()) return stored(Error{Errc::kInvalid, "no keys"});
   ports_.push_keys(op, std::move(keys), std::move(request.body), std::move(stored));
 }
 
 void HttpApi::PushMids(HttpRequest&& request, const Responder& responder) {
-  GoimQuery query(request.query);
+  goim::Query query(request.query);
   const std::int32_t op = query.Int32("operation", "Op");
   std::vector<Mid> mids;
   for (const std::int64_t mid : query.Int64s("mids")) {
     mids.emplace_back(mid);
   }
   if (!query.error().empty()) return Refuse(query.error(), responder);
-  auto stored = Stored(responder, kGoimServerError);
+  auto stored = Stored(responder, goim::kServerError);
   if (mids.empty()) return stored(Ok{});
   ports_.push_mids(op, mids, std::move(request.body), std::move(stored));
 }
 
 void HttpApi::PushRoom(HttpRequest&& request, const Responder& responder) {
-  GoimQuery query(request.query);
-  const std::int32_t op = query.Int32("operation", "Op", Need::kRequired);
-  const std::string type = query.Text("type", "Type", Need::kRequired);
-  const std::string room = query.Text("room", "Room", Need::kRequired);
+  goim::Query query(request.query);
+  const std::int32_t op = query.Int32("operation", "Op", goim::Need::kRequired);
+  const std::string type = query.Text("type", "Type", goim::Need::kRequired);
+  const std::string room = query.Text("room", "Room", goim::Need::kRequired);
   if (!query.error().empty()) return Refuse(query.error(), responder);
   ports_.push_room(op, RoomId(type + "://" + room), std::move(request.body),
-                   Stored(responder, kGoimServerError));
+                   Stored(responder, goim::kServerError));
 }
 
 void HttpApi::PushAll(HttpRequest&& request, const Responder& responder) {
-  GoimQuery query(request.query);
-  const std::int32_t op = query.Int32("operation", "Op", Need::kRequired);
+  goim::Query query(request.query);
+  const std::int32_t op = query.Int32("operation", "Op", goim::Need::kRequired);
   const std::int32_t speed = query.Int32("speed", "Speed");
   if (!query.error().empty()) return Refuse(query.error(), responder);
-  ports_.push_all(op, speed, std::move(request.body), Stored(responder, kGoimServerError));
+  ports_.push_all(op, speed, std::move(request.body), Stored(responder, goim::kServerError));
 }
 
 void HttpApi::OnlineTop(HttpRequest&& request, const Responder& responder) {
-  GoimQuery query(request.query);
-  const std::string type = query.Text("type", "Type", Need::kRequired);
-  const std::int64_t limit = query.Int64("limit", "Limit", Need::kRequired);
+  goim::Query query(request.query);
+  const std::string type = query.Text("type", "Type", goim::Need::kRequired);
+  const std::int64_t limit = query.Int64("limit", "Limit", goim::Need::kRequired);
   if (!query.error().empty()) return Refuse(query.error(), responder);
   if (limit < 0) return responder.Send({500, "", "", {}});  // where goim's handler dies
-  responder.Send(GoimData(TopJson(ports_.top(type, static_cast<std::size_t>(limit)))));
+  responder.Send(goim::DataReply(goim::TopJson(ports_.top(type, static_cast<std::size_t>(limit)))));
 }
 
 void HttpApi::OnlineRoom(HttpRequest&& request, const Responder& responder) {
-  GoimQuery query(request.query);
-  const std::string type = query.Text("type", "Type", Need::kRequired);
+  goim::Query query(request.query);
+  const std::string type = query.Text("type", "Type", goim::Need::kRequired);
   std::vector<std::pair<std::string, std::int32_t>> counts;
-  for (std::string& room : query.Texts("rooms", "Rooms", Need::kRequired)) {
+  for (std::string& room : query.Texts("rooms", "Rooms", goim::Need::kRequired)) {
     const std::int32_t count = ports_.count_of(type + "://" + room);
     counts.emplace_back(std::move(room), count);
   }
   if (!query.error().empty()) return Refuse(query.error(), responder);
-  responder.Send(GoimData(RoomCountsJson(std::move(counts))));
+  responder.Send(goim::DataReply(goim::RoomCountsJson(std::move(counts))));
 }
 
 void HttpApi::OnlineTotal(HttpRequest&&, const Responder& responder) {
   const auto [connections, addresses] = ports_.totals();
-  responder.Send(GoimData(TotalsJson(connections, addresses)));
+  responder.Send(goim::DataReply(goim::TotalsJson(connections, addresses)));
 }
 
 void HttpApi::NodesWeighted(HttpRequest&& request, const Responder& responder) {
-  const std::string platform = GoimQuery(request.query).Text("platform", "Platform");
-  const auto nodes = ports_.weighted(platform, ClientIp(request));
-  responder.Send(GoimData(WeightedJson(nodes, ports_.nodes)));
+  const std::string platform = goim::Query(request.query).Text("platform", "Platform");
+  const NodesOptions& options = ports_.nodes;
+  goim::Weighted out;
+  out.domain = options.default_domain;
+  out.tcp_port = options.tcp_port;
+  out.ws_port = options.ws_port;
+  out.wss_port = options.wss_port;
+  out.heartbeat_seconds = options.heartbeat.count() / 1000;
+  out.nodes = ports_.weighted(platform, ClientIp(request));
+  out.backoff_max_delay = options.backoff_max_delay;
+  out.backoff_base_delay = options.backoff_base_delay;
+  out.backoff_factor = static_cast<float>(options.backoff_factor);
+  out.backoff_jitter = static_cast<float>(options.backoff_jitter);
+  out.heartbeat_max = options.heartbeat_max;
+  responder.Send(goim::DataReply(goim::WeightedJson(out)));
 }
 
 void HttpApi::NodesInstances(HttpRequest&&, const Responder& responder) {
-  responder.Send(GoimData(InstancesJson(ports_.instances())));
+  responder.Send(goim::DataReply(goim::InstancesJson(ports_.instances())));
 }
 
 }  // namespace encke::logic

@@ -1,11 +1,11 @@
-#include "logic/goim_query.h"
+#include "goim/query.h"
 
 #include <fmt/core.h>
 
-#include "logic/go_text.h"
+#include "goim/go_text.h"
 #include "web/http_server.h"
 
-namespace encke::logic {
+namespace encke::goim {
 namespace {
 
 enum class Outcome : std::uint8_t { kFine, kSyntax, kRange };
@@ -44,50 +44,50 @@ std::string ParseGoInt(std::string_view text, int bits, std::int64_t* value) {
                      outcome == Outcome::kRange ? "value out of range" : "invalid syntax");
 }
 
-GoimQuery::GoimQuery(std::string_view query) : pairs_(web::ParseQuery(query)) {}
+Query::Query(std::string_view query) : pairs_(web::ParseQuery(query)) {}
 
-const std::string* GoimQuery::First(std::string_view name) const {
+const std::string* Query::First(std::string_view name) const {
   for (const auto& [key, value] : pairs_) {
     if (key == name) return &value;
   }
   return nullptr;
 }
 
-std::int64_t GoimQuery::Parse(std::string_view text, int bits) {
+std::int64_t Query::Parse(std::string_view text, int bits) {
   std::int64_t value = 0;
   if (text.empty() || !broken_.empty()) return 0;
   broken_ = ParseGoInt(text, bits, &value);
   return value;
 }
 
-void GoimQuery::Missing(std::string_view field) {
+void Query::Missing(std::string_view field) {
   missing_ +=
       fmt::format("{}Key: '{}' Error:Field validation for '{}' failed on the 'required' tag",
                   missing_.empty() ? "" : "\n", field, field);
 }
 
-std::int64_t GoimQuery::Number(std::string_view name, std::string_view field, Need need, int bits) {
+std::int64_t Query::Number(std::string_view name, std::string_view field, Need need, int bits) {
   const std::string* text = First(name);
   const std::int64_t value = text == nullptr ? 0 : Parse(*text, bits);
   if (need == Need::kRequired && value == 0) Missing(field);
   return value;
 }
 
-std::int32_t GoimQuery::Int32(std::string_view name, std::string_view field, Need need) {
+std::int32_t Query::Int32(std::string_view name, std::string_view field, Need need) {
   return static_cast<std::int32_t>(Number(name, field, need, 32));
 }
 
-std::int64_t GoimQuery::Int64(std::string_view name, std::string_view field, Need need) {
+std::int64_t Query::Int64(std::string_view name, std::string_view field, Need need) {
   return Number(name, field, need, 64);
 }
 
-std::string GoimQuery::Text(std::string_view name, std::string_view field, Need need) {
+std::string Query::Text(std::string_view name, std::string_view field, Need need) {
   const std::string* text = First(name);
   if (need == Need::kRequired && (text == nullptr || text->empty())) Missing(field);
   return text == nullptr ? "" : *text;
 }
 
-std::vector<std::int64_t> GoimQuery::Int64s(std::string_view name) {
+std::vector<std::int64_t> Query::Int64s(std::string_view name) {
   std::vector<std::int64_t> values;
   for (const auto& [key, value] : pairs_) {
     if (key == name) values.push_back(Parse(value, 64));
@@ -95,9 +95,7 @@ std::vector<std::int64_t> GoimQuery::Int64s(std::string_view name) {
   return values;
 }
 
-std::vector<std::string> GoimQuery::Texts(std::string_view name,
-                                          std::string_view field,
-                                          Need need) {
+std::vector<std::string> Query::Texts(std::string_view name, std::string_view field, Need need) {
   std::vector<std::string> values;
   for (const auto& [key, value] : pairs_) {
     if (key == name) values.push_back(value);
@@ -107,4 +105,4 @@ std::vector<std::string> GoimQuery::Texts(std::string_view name,
   return values;
 }
 
-}  // namespace encke::logic
+}  // namespace encke::goim

@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-namespace encke::logic {
+namespace encke::goim {
 
 // encoding/json: quotes, escapes < > & and the two line separators, replaces what is not UTF-8.
 void AppendGoJson(std::string* out, std::string_view text);
@@ -20,4 +20,4 @@ std::string GoFloat32(float value);
 // strconv.Quote, with every code point from U+00A0 on taken as printable.
 std::string GoQuoted(std::string_view text);
 
-}  // namespace encke::logic
+}  // namespace encke::goim

@@ -1,4 +1,4 @@
-#include "logic/go_text.h"
+#include "goim/go_text.h"
 
 #include <array>
 #include <charconv>
@@ -8,7 +8,7 @@
 #include <fmt/core.h>
 #include <fmt/format.h>
 
-namespace encke::logic {
+namespace encke::goim {
 namespace {
 
 struct Rune {
@@ -119,4 +119,4 @@ std::string GoQuoted(std::string_view text) {
   return out;
 }
 
-}  // namespace encke::logic
+}  // namespace encke::goim

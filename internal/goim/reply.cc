@@ -1,19 +1,17 @@
-#include "logic/goim_reply.h"
+#include "goim/reply.h"
 
 #include <algorithm>
-#include <array>
-#include <chrono>
 
 #include <fmt/core.h>
 
-#include "logic/go_text.h"
+#include "goim/go_text.h"
 
-namespace encke::logic {
+namespace encke::goim {
 namespace {
 
 constexpr std::string_view kJson = "application/json; charset=utf-8";
 
-web::HttpReply Reply(int status, std::string_view type, std::string body) {
+web::HttpReply MakeReply(int status, std::string_view type, std::string body) {
   return {status, std::string(type), std::move(body), {}};
 }
 
@@ -95,35 +93,34 @@ std::string EscapedHtml(std::string_view text) {
 
 }  // namespace
 
-web::HttpReply GoimCode(int code, std::string_view message) {
-  return Reply(200, kJson, CodeJson(code, message));
+web::HttpReply CodeReply(int code, std::string_view message) {
+  return MakeReply(200, kJson, CodeJson(code, message));
 }
 
-web::HttpReply GoimData(std::string_view json) {
-  return Reply(200, kJson, fmt::format("{{\"code\":0,\"message\":\"\",\"data\":{}}}", json));
+web::HttpReply DataReply(std::string_view json) {
+  return MakeReply(200, kJson, fmt::format("{{\"code\":0,\"message\":\"\",\"data\":{}}}", json));
 }
 
-web::HttpReply GoimBadQuery(std::string_view message) {
-  return Reply(400, "text/plain; charset=utf-8", CodeJson(kGoimRequestError, message));
+web::HttpReply BadQueryReply(std::string_view message) {
+  return MakeReply(400, "text/plain; charset=utf-8", CodeJson(kRequestError, message));
 }
 
-web::HttpReply GoimUnauthorized() {
-  web::HttpReply reply =
-      Reply(401, kJson,
-            CodeJson(kGoimUnauthorized,
-                     "api key missing or unknown: Authorization: Bearer or X-API-Key"));
+web::HttpReply UnauthorizedReply() {
+  web::HttpReply reply = MakeReply(
+      401, kJson,
+      CodeJson(kUnauthorized, "api key missing or unknown: Authorization: Bearer or X-API-Key"));
   reply.headers.emplace_back("WWW-Authenticate", "Bearer");
   return reply;
 }
 
-web::HttpReply GoimNotFound() { return Reply(404, "text/plain", "404 page not found"); }
+web::HttpReply NotFoundReply() { return MakeReply(404, "text/plain", "404 page not found"); }
 
-web::HttpReply GoimRedirect(std::string_view method,
-                            std::string_view path,
-                            std::string_view query) {
+web::HttpReply RedirectReply(std::string_view method,
+                             std::string_view path,
+                             std::string_view query) {
   const std::string to = fmt::format("{}{}{}", path, query.empty() ? "" : "?", query);
   const bool get = method == "GET";
-  web::HttpReply reply = Reply(get ? 301 : 307, "", "");
+  web::HttpReply reply = MakeReply(get ? 301 : 307, "", "");
   if (get) {
     reply.content_type = "text/html; charset=utf-8";
     reply.body = fmt::format("<a href=\"{}\">Moved Permanently</a>.\n\n", EscapedHtml(to));
@@ -157,22 +154,21 @@ std::string TotalsJson(std::int64_t connections, std::int64_t addresses) {
   return fmt::format("{{\"conn_count\":{},\"ip_count\":{}}}", connections, addresses);
 }
 
-std::string WeightedJson(const std::vector<std::string>& nodes, const NodesOptions& options) {
+std::string WeightedJson(const Weighted& weighted) {
   Sparse backoff;
-  backoff.Add("max_delay", std::int64_t{options.backoff_max_delay});
-  backoff.Add("base_delay", std::int64_t{options.backoff_base_delay});
-  backoff.Add("factor", static_cast<float>(options.backoff_factor));
-  backoff.Add("jitter", static_cast<float>(options.backoff_jitter));
+  backoff.Add("max_delay", std::int64_t{weighted.backoff_max_delay});
+  backoff.Add("base_delay", std::int64_t{weighted.backoff_base_delay});
+  backoff.Add("factor", weighted.backoff_factor);
+  backoff.Add("jitter", weighted.backoff_jitter);
   Sparse out;
-  out.Add("domain", options.default_domain);
-  out.Add("tcp_port", std::int64_t{options.tcp_port});
-  out.Add("ws_port", std::int64_t{options.ws_port});
-  out.Add("wss_port", std::int64_t{options.wss_port});
-  const auto heartbeat = std::chrono::duration_cast<std::chrono::seconds>(options.heartbeat);
-  out.Add("heartbeat", std::int64_t{heartbeat.count()});
-  if (!nodes.empty()) out.Put("nodes", TextsJson(nodes));
+  out.Add("domain", weighted.domain);
+  out.Add("tcp_port", std::int64_t{weighted.tcp_port});
+  out.Add("ws_port", std::int64_t{weighted.ws_port});
+  out.Add("wss_port", std::int64_t{weighted.wss_port});
+  out.Add("heartbeat", weighted.heartbeat_seconds);
+  if (!weighted.nodes.empty()) out.Put("nodes", TextsJson(weighted.nodes));
   out.Put("backoff", backoff.Take());
-  out.Add("heartbeat_max", std::int64_t{options.heartbeat_max});
+  out.Add("heartbeat_max", std::int64_t{weighted.heartbeat_max});
   return out.Take();
 }
 
@@ -197,4 +193,4 @@ std::string_view RoomOfId(std::string_view id) {
   return host.empty() ? rest : host;
 }
 
-}  // namespace encke::logic
+}  // namespace encke::goim

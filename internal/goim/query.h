@@ -1,5 +1,5 @@
 #pragma once
-// GoimQuery: reads the parameters of a request as goim's framework does, with its error texts.
+// Query: reads the parameters of a request as goim's framework does, with its error texts.
 //
 // A list is a repeated parameter; commas are not split.  A scalar given twice: the first counts. An
 // empty number is 0.  The first parameter that is no number of its size ends the reading; when all
@@ -15,13 +15,13 @@
 #include <utility>
 #include <vector>
 
-namespace encke::logic {
+namespace encke::goim {
 
 enum class Need : std::uint8_t { kOptional, kRequired };
 
-class GoimQuery {
+class Query {
  public:
-  explicit GoimQuery(std::string_view query);
+  explicit Query(std::string_view query);
 
   // `name` is the parameter, `field` what goim calls it in its errors.
   std::int32_t Int32(std::string_view name, std::string_view field, Need need = Need::kOptional);
@@ -49,4 +49,4 @@ class GoimQuery {
 // strconv.ParseInt(text, 10, bits): the error's text, or empty and *value.
 std::string ParseGoInt(std::string_view text, int bits, std::int64_t* value);
 
-}  // namespace encke::logic
+}  // namespace encke::goim

@@ -1,11 +1,11 @@
-#include "logic/goim_query.h"
+#include "goim/query.h"
 
 #include <cstdint>
 #include <limits>
 
 #include <gtest/gtest.h>
 
-namespace encke::logic {
+namespace encke::goim {
 namespace {
 
 std::string ErrorOf(std::string_view text, int bits) {
@@ -56,8 +56,8 @@ TEST(ParseGoInt, StopsAtTheFirstFault) {
             R"(strconv.ParseInt: parsing "2147483648x": invalid syntax)");
 }
 
-TEST(GoimQuery, TheFirstScalarCountsAndListsRepeat) {
-  GoimQuery query("operation=7&mids=1&operation=8&mids=&mids=-3&keys=a,b&keys=&x=y");
+TEST(Query, TheFirstScalarCountsAndListsRepeat) {
+  Query query("operation=7&mids=1&operation=8&mids=&mids=-3&keys=a,b&keys=&x=y");
   EXPECT_EQ(query.Int32("operation", "Op"), 7);
   EXPECT_EQ(query.Int64s("mids"), (std::vector<std::int64_t>{1, 0, -3}));
   EXPECT_EQ(query.Texts("keys"), (std::vector<std::string>{"a,b", ""}));
@@ -65,26 +65,26 @@ TEST(GoimQuery, TheFirstScalarCountsAndListsRepeat) {
   EXPECT_EQ(query.error(), "");
 }
 
-TEST(GoimQuery, RequiredMeansThereAndNotZero) {
+TEST(Query, RequiredMeansThereAndNotZero) {
   const std::string op = "Key: 'Op' Error:Field validation for 'Op' failed on the 'required' tag";
   const std::string type =
       "Key: 'Type' Error:Field validation for 'Type' failed on the 'required' tag";
   const std::string rooms =
       "Key: 'Rooms' Error:Field validation for 'Rooms' failed on the 'required' tag";
   for (const char* text : {"", "operation=&type=", "operation=0&type=&type=x"}) {
-    GoimQuery query(text);
+    Query query(text);
     query.Int32("operation", "Op", Need::kRequired);
     query.Text("type", "Type", Need::kRequired);
     query.Texts("rooms", "Rooms", Need::kRequired);
     EXPECT_EQ(query.error(), op + "\n" + type + "\n" + rooms) << text;
   }
-  GoimQuery empty_list("rooms=");
+  Query empty_list("rooms=");
   EXPECT_EQ(empty_list.Texts("rooms", "Rooms", Need::kRequired).size(), 1U);
   EXPECT_EQ(empty_list.error(), "");
 }
 
-TEST(GoimQuery, AnUnreadableNumberHidesTheRest) {
-  GoimQuery query("operation=x&limit=y");
+TEST(Query, AnUnreadableNumberHidesTheRest) {
+  Query query("operation=x&limit=y");
   query.Text("type", "Type", Need::kRequired);
   query.Int32("operation", "Op", Need::kRequired);
   query.Int64("limit", "Limit", Need::kRequired);
@@ -92,4 +92,4 @@ TEST(GoimQuery, AnUnreadableNumberHidesTheRest) {
 }
 
 }  // namespace
-}  // namespace encke::logic
+}  // namespace encke::goim

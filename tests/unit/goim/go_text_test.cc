@@ -1,8 +1,8 @@
-#include "logic/go_text.h"
+#include "goim/go_text.h"
 
 #include <gtest/gtest.h>
 
-namespace encke::logic {
+namespace encke::goim {
 namespace {
 
 TEST(GoText, JsonAsGoWritesIt) {
@@ -34,4 +34,4 @@ TEST(GoText, QuotedAsStrconvDoes) {
 }
 
 }  // namespace
-}  // namespace encke::logic
+}  // namespace encke::goim
