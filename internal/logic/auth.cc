@@ -63,9 +63,12 @@ Result<std::unique_ptr<Auth>> Auth::Make(const AuthOptions& options) {
 
 Auth::Auth(const AuthOptions& options, Keys keys) : options_(options), keys_(std::move(keys)) {}
 
-Status Auth::Reload() {
-  Result<Keys> keys = KeyRing::Load(options_.jwt.keys);
+Status Auth::Reload(const std::vector<std::string>& files) {
+  Result<Keys> keys = KeyRing::Load(files);
   if (!keys) return keys.error();
+  if (options_.mode == "jwt" && (*keys)->size() == 0) {
+    return Error{Errc::kInvalid, "auth.mode jwt needs a file in auth.jwt.keys"};
+  }
   keys_.With([&](Keys& mine) { mine = std::move(*keys); });
   return Ok{};
 }

@@ -62,7 +62,8 @@ class Auth {
                     std::string_view cookie,
                     std::string_view client_ip,
                     Identity* out);
-  Status Reload();  // reads the key files again; on error the old keys stay
+  // Reads key files anew, those of the options or others; on error the old keys stay.
+  Status Reload(const std::vector<std::string>& files);
   const Counter& verdicts(AuthVerdict verdict) const {
     return verdicts_[static_cast<std::size_t>(verdict)];
   }

@@ -160,7 +160,7 @@ class JwtMode : public ::testing::Test {
     AuthOptions options;
     options.mode = "jwt";
     options.jwt.require_exp = false;
-    options.jwt.keys = {folder_.Put("one.pem", signer_.PublicPem())};
+    options.jwt.keys = files_ = {folder_.Put("one.pem", signer_.PublicPem())};
     auth_ = std::move(*Auth::Make(options));
   }
   AuthVerdict Check(const std::string& body) {
@@ -173,6 +173,7 @@ class JwtMode : public ::testing::Test {
 
   KeyFolder folder_;
   Signer signer_ = Signer::Ed25519();
+  std::vector<std::string> files_;
   std::unique_ptr<Auth> auth_;
   Identity who_;
 };
@@ -219,10 +220,11 @@ TEST_F(JwtMode, CountsWhyNot) {
 TEST_F(JwtMode, ReloadsKeysAndKeepsTheOldOnesOnError) {
   const Signer next = Signer::Ed25519();
   folder_.Put("one.pem", "broken");
-  EXPECT_FALSE(auth_->Reload());
+  EXPECT_FALSE(auth_->Reload(files_));
+  EXPECT_FALSE(auth_->Reload({}));
   EXPECT_EQ(Check(signer_.Token("{}")), AuthVerdict::kOk);
   folder_.Put("one.pem", next.PublicPem());
-  EXPECT_TRUE(auth_->Reload());
+  EXPECT_TRUE(auth_->Reload(files_));
   EXPECT_EQ(Check(signer_.Token("{}")), AuthVerdict::kSignature);
   EXPECT_EQ(Check(next.Token("{}")), AuthVerdict::kOk);
 }

@@ -1,0 +1,86 @@
+// logic: sessions, presence and the HTTP API.  This page is the wiring diagram; see
+// internal/README.md.
+#include <cstdio>
+
+#include "base/log.h"
+#include "logic/admin.h"
+#include "logic/config.h"
+#include "logic/demo_page.h"
+#include "logic/http_api.h"
+#include "logic/process.h"
+#include "logic/relay.h"
+#include "logic/stats.h"
+
+namespace logic = encke::logic;
+namespace store = encke::store;
+namespace bus = encke::bus;
+
+namespace {
+
+int Fail(const encke::Error& error) {
+  std::fprintf(stderr, "logic: %s\n", error.text.c_str());
+  return 2;
+}
+
+int Run(const logic::LogicConfig& config, const std::string& path) {
+  auto auth = logic::Auth::Make(config.auth);  // who may come
+  if (!auth) return Fail(auth.error());
+  auto keys = logic::ApiKeys::Make(config.api_keys);  // who may push
+  if (!keys) return Fail(keys.error());
+  auto nats = bus::Nats::Connect(config.nats);
+  if (!nats) return Fail(nats.error());
+  if (auto made = (*nats)->EnsureLog(config.push_log); !made) return Fail(made.error());
+  if (auto made = (*nats)->EnsureBuckets(config.registry_replicas); !made)
+    return Fail(made.error());
+
+  bus::Registry registry(**nats, config.registry);         // who else is alive
+  store::Redis redis(config.redis);                        // what we remember
+  store::Sessions sessions(redis, config.sessions);        // who is where
+  store::Online online(redis, config.door.online_expire);  // how many
+  logic::Presence presence(sessions, online, registry, config.presence);
+  auto nodes = logic::Nodes::Make(registry, config.nodes);  // where to send clients
+  if (!nodes) return Fail(nodes.error());
+  bus::Publisher publisher(**nats, config.push_log, config.publish);  // where pushes leave
+  logic::Relay relay(presence, publisher, config.push_log);           // what is said
+  logic::StorePorts ports(sessions, online, presence);
+  logic::SessionDoor door(**auth, ports, config.door);  // the comets' door
+  encke::web::HttpServer http(config.http);             // the backends' door
+  logic::HttpApi api(http, logic::HttpPorts::Of(relay, presence, **nodes), *keys);
+  if (config.demo) logic::ServeDemo(http);
+  logic::Admin admin(
+      config.admin_listen,  // the operators' door
+      {.metrics =
+           [&] {
+             return logic::MetricsText(
+                 {**auth, door, presence, relay, api, http, redis, publisher, **nats});
+           },
+       .unready = [&](auto tell) { logic::WhyUnready(redis, **nats, registry, std::move(tell)); }});
+  const auto service = encke::rpc::MakeSessionService(
+      [&door](auto stream) { return door.Accept(std::move(stream)); });
+  const logic::RedisStop stop(redis);
+
+  auto grpc = encke::rpc::Server::Start(config.grpc, {service.get()});
+  if (!grpc) return Fail(grpc.error());
+  if (auto port = http.Start(); !port) return Fail(port.error());
+  if (auto port = admin.Start(); !port) return Fail(port.error());
+
+  logic::Life life(config, path, {**auth, *keys, registry, door, http, **grpc, publisher});
+  life.Begin();
+  life.WaitForStop();
+  life.Leave();
+  admin.Stop();
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const auto arguments = logic::ParseArguments(argc, argv, "configs/logic.yaml");
+  if (!arguments) return Fail(arguments.error());
+  const auto config = logic::LoadConfig(arguments->config);
+  if (!config) return Fail(config.error());
+  if (arguments->check_only) return std::puts("configuration is fine") < 0;
+  if (auto log = encke::log::Init("logic", config->log_level); !log) return Fail(log.error());
+  logic::HoldSignals();
+  return Run(*config, arguments->config);
+}

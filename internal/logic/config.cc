@@ -1,0 +1,198 @@
+#include "logic/config.h"
+
+#include <unistd.h>
+
+#include "base/config.h"
+#include "logic/api_keys.h"
+
+namespace encke::logic {
+
+namespace {
+
+using std::chrono::hours;
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+constexpr std::int64_t kMillion = 1'000'000;
+constexpr std::int64_t kMega = 1024 * 1024;
+constexpr std::int64_t kPortMax = 65'535;
+
+std::string HostName() {
+  char name[256] = {};
+  return gethostname(name, sizeof(name) - 1) == 0 && name[0] != 0 ? name : "logic";
+}
+
+void ReadSelf(ConfigReader& in, LogicConfig& out) {
+  in.Key("logic.id", &out.id);
+  in.Key("logic.region", &out.region);
+  in.Key("logic.zone", &out.zone);
+  in.Key("logic.env", &out.env);
+  in.Key("logic.stop_timeout", &out.stop_timeout, milliseconds(100), minutes(10));
+  in.Choice("log.level", &out.log_level, {"debug", "info", "warn", "error"});
+}
+
+void ReadDoors(ConfigReader& in, LogicConfig& out) {
+  in.Key("http.listen", &out.http.address);
+  in.Key("http.threads", &out.http.threads, 1, 64);
+  in.Key("http.body_bytes_max", &out.http.body_bytes_max, 1024, 8 * kMega);
+  in.Key("http.header_bytes_max", &out.http.header_bytes_max, 8 * 1024, 16 * kMega);
+  in.Key("http.connections_max", &out.http.connections_max, 1, kMillion);
+  in.Key("http.idle_timeout", &out.http.idle_timeout, seconds(1), hours(1));
+  in.Key("http.demo", &out.demo);
+  in.Key("api.keys", &out.api_keys);
+  in.Key("admin.listen", &out.admin_listen);
+  in.Key("grpc.listen", &out.grpc.address);
+  in.Key("grpc.advertise", &out.grpc_advertise);
+}
+
+void ReadAuth(ConfigReader& in, LogicConfig& out) {
+  AuthOptions& auth = out.auth;
+  in.Choice("auth.mode", &auth.mode, {"goim", "jwt"});
+  in.Key("auth.allow_open", &auth.allow_open);
+  in.Key("auth.jwt.keys", &auth.jwt.keys);
+  in.Key("auth.jwt.issuer", &auth.jwt.issuer);
+  in.Key("auth.jwt.audience", &auth.jwt.audience);
+  in.Key("auth.jwt.leeway", &auth.jwt.leeway, milliseconds(0), minutes(10));
+  in.Key("auth.jwt.require_exp", &auth.jwt.require_exp);
+}
+
+void ReadStore(ConfigReader& in, LogicConfig& out) {
+  store::RedisOptions& redis = out.redis;
+  in.Key("redis.address", &redis.address);
+  in.Key("redis.password", &redis.password);
+  in.Key("redis.database", &redis.database, 0, 1023);
+  in.Key("redis.timeout", &redis.timeout, milliseconds(10), minutes(1));
+  in.Key("redis.reconnect_max", &redis.reconnect_max, milliseconds(50), minutes(1));
+  in.Key("redis.commands_max", &redis.commands_max, 100, 10 * kMillion);
+  in.Key("session.expire", &out.sessions.expire, seconds(10), hours(24));
+  in.Key("session.connects_max", &out.door.connects_max, 1, kMillion);
+  in.Key("session.answer_bytes_max", &out.door.answer_bytes_max, kMega, 1024 * kMega);
+  in.Key("online.refresh", &out.presence.online_refresh, milliseconds(50), minutes(5));
+  in.Key("online.expire", &out.door.online_expire, seconds(5), hours(1));
+}
+
+void ReadBus(ConfigReader& in, LogicConfig& out) {
+  in.Key("nats.servers", &out.nats.servers);
+  in.Key("nats.call_timeout", &out.nats.call_timeout, milliseconds(100), minutes(1));
+  in.Key("nats.connect_timeout", &out.nats.connect_timeout, milliseconds(100), minutes(1));
+  bus::LogOptions& log = out.push_log;
+  in.Key("push_log.stream", &log.stream);
+  in.Key("push_log.subject", &log.subject);
+  in.Key("push_log.partitions", &log.partitions, 1, 1024);
+  in.Key("push_log.replicas", &log.replicas, 1, 5);
+  in.Key("push_log.max_age", &log.max_age, seconds(10), hours(24 * 365));
+  in.Key("push_log.max_bytes", &log.max_bytes, kMega, kMega * kMega);
+  in.Key("push_log.duplicate_window", &log.duplicate_window, seconds(1), hours(1));
+  in.Key("publish.in_flight_max", &out.publish.in_flight_max, 1, kMillion);
+  in.Key("publish.ack_timeout", &out.publish.ack_timeout, milliseconds(50), minutes(1));
+  in.Key("registry.replicas", &out.registry_replicas, 1, 5);
+  in.Key("registry.put_interval", &out.registry.put_interval, milliseconds(100), minutes(1));
+  in.Key("registry.expire", &out.registry.expire, milliseconds(300), minutes(10));
+  in.Key("registry.distrust", &out.registry.distrust, milliseconds(0), hours(1));
+}
+
+void ReadNodes(ConfigReader& in, LogicConfig& out) {
+  NodesOptions& node = out.nodes;
+  in.Key("node.default_domain", &node.default_domain);
+  in.Key("node.host_domain", &node.host_domain);
+  in.Key("node.heartbeat", &node.heartbeat, seconds(1), hours(12));
+  in.Key("node.heartbeat_max", &node.heartbeat_max, 1, 100);
+  in.Key("node.tcp_port", &node.tcp_port, 0, kPortMax);
+  in.Key("node.ws_port", &node.ws_port, 0, kPortMax);
+  in.Key("node.wss_port", &node.wss_port, 0, kPortMax);
+  in.Key("node.region_weight", &node.region_weight, 0.01, 1000);
+  in.Key("backoff.max_delay", &node.backoff_max_delay, 0, 86'400);
+  in.Key("backoff.base_delay", &node.backoff_base_delay, 0, 86'400);
+  in.Key("backoff.factor", &node.backoff_factor, 0, 1000);
+  in.Key("backoff.jitter", &node.backoff_jitter, 0, 1000);
+  in.Key("regions", &node.regions);
+}
+
+void Derive(LogicConfig& out) {
+  if (out.id.empty()) out.id = HostName();
+  out.door.heartbeat = out.nodes.heartbeat * out.nodes.heartbeat_max;
+  out.door.session_expire = out.sessions.expire;
+  out.nats.name = "logic." + out.id;
+}
+
+// Anybody may say to be anybody in mode goim: not on an open door by accident.
+Status CheckOpenness(const LogicConfig& config) {
+  Result<ApiKeys> keys = ApiKeys::Make(config.api_keys);
+  if (!keys) return keys.error();
+  if (Status may = keys->MayListen(config.http.address); !may) return may.error();
+  if (config.auth.mode != "goim" || config.auth.allow_open) return Ok{};
+  for (const std::string& door : {config.http.address, config.grpc.address}) {
+    if (IsLoopback(door)) continue;
+    return Error{Errc::kInvalid,
+                 "auth.mode: \"goim\" believes every client, and " + door +
+                     " is reachable from outside: use \"jwt\", or say auth.allow_open: true"};
+  }
+  return Ok{};
+}
+
+Status Check(const LogicConfig& config) {
+  if (config.grpc.address.empty() || config.http.address.empty() || config.admin_listen.empty()) {
+    return Error{Errc::kInvalid, "http.listen, grpc.listen, admin.listen: must not be empty"};
+  }
+  if (config.registry.expire <= config.registry.put_interval) {
+    return Error{Errc::kInvalid, "registry.expire: must be longer than registry.put_interval"};
+  }
+  if (config.sessions.expire <= config.door.heartbeat) {
+    return Error{Errc::kInvalid,
+                 "session.expire: must be longer than node.heartbeat times node.heartbeat_max"};
+  }
+  if (Result<RegionTable> regions = RegionTable::Make(config.nodes.regions); !regions) {
+    return regions.error();
+  }
+  return CheckOpenness(config);
+}
+
+Result<LogicConfig> Read(ConfigReader& in) {
+  LogicConfig out;
+  ReadSelf(in, out);
+  ReadDoors(in, out);
+  ReadAuth(in, out);
+  ReadStore(in, out);
+  ReadBus(in, out);
+  ReadNodes(in, out);
+  if (Status finished = in.Finish(); !finished) return finished.error();
+  Derive(out);
+  if (Status checked = Check(out); !checked) return checked.error();
+  return out;
+}
+
+}  // namespace
+
+LogicConfig::LogicConfig() : admin_listen("127.0.0.1:3115") {
+  http.address = "127.0.0.1:3111";
+  grpc.address = "127.0.0.1:3119";
+}
+
+Result<LogicConfig> LoadConfig(const std::string& path) {
+  ConfigReader in;
+  if (Status opened = in.Open(path); !opened) return opened.error();
+  return Read(in);
+}
+
+Result<LogicConfig> ParseConfig(std::string_view text) {
+  ConfigReader in;
+  if (Status opened = in.OpenText(text); !opened) return opened.error();
+  return Read(in);
+}
+
+Instance Describe(const LogicConfig& config, std::uint64_t boot, std::uint16_t grpc_port) {
+  Instance self;
+  self.set_kind("logic");
+  self.set_id(config.id);
+  self.set_region(config.region);
+  self.set_zone(config.zone);
+  self.set_env(config.env);
+  const std::string host = config.grpc.address.substr(0, config.grpc.address.rfind(':'));
+  self.set_grpc(config.grpc_advertise.empty() ? host + ":" + std::to_string(grpc_port)
+                                              : config.grpc_advertise);
+  self.set_boot(boot);
+  return self;
+}
+
+}  // namespace encke::logic

@@ -1,0 +1,66 @@
+#pragma once
+// LogicConfig: everything configs/logic.yaml may say, with its defaults.
+//
+// Owner    main.
+// Thread   any, once loaded.
+// Limit    ranges in config.cc, one row per key.
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "api/registry.pb.h"
+
+#include "bus/nats.h"
+#include "bus/push_log.h"
+#include "bus/registry.h"
+#include "logic/auth.h"
+#include "logic/nodes.h"
+#include "logic/presence.h"
+#include "logic/session_door.h"
+#include "rpc/server.h"
+#include "store/redis.h"
+#include "store/sessions.h"
+#include "web/http_server.h"
+
+namespace encke::logic {
+
+struct LogicConfig {
+  std::string id;  // default: the host's name
+  std::string region = "local", zone = "local", env = "dev";
+  Duration stop_timeout{10'000};
+  std::string log_level = "info";
+
+  web::HttpOptions http;
+  bool demo = true;
+  std::vector<std::string> api_keys;
+  std::string admin_listen;
+  rpc::ServerOptions grpc;
+  std::string grpc_advertise;  // what comets dial; default: grpc.listen
+
+  AuthOptions auth;
+  SessionDoorOptions door;  // heartbeat and the two expiries are derived
+  store::RedisOptions redis;
+  store::SessionsOptions sessions;
+  PresenceOptions presence;
+  NodesOptions nodes;
+
+  bus::NatsOptions nats;
+  bus::LogOptions push_log;
+  bus::PublisherOptions publish;
+  int registry_replicas = 1;
+  bus::RegistryOptions registry;
+
+  LogicConfig();
+};
+
+// Reads the file and the environment, fills in what is derived, checks what belongs together.
+Result<LogicConfig> LoadConfig(const std::string& path);
+// The same from memory, for tests.
+Result<LogicConfig> ParseConfig(std::string_view text);
+
+// What the registry is told.
+Instance Describe(const LogicConfig& config, std::uint64_t boot, std::uint16_t grpc_port);
+
+}  // namespace encke::logic

@@ -1,0 +1,126 @@
+#include "logic/process.h"
+
+#include <algorithm>
+#include <csignal>
+#include <string_view>
+#include <utility>
+
+#include <pthread.h>
+
+#include "base/log.h"
+#include "base/threads.h"
+
+namespace encke::logic {
+
+namespace {
+
+sigset_t HeldSignals() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGHUP);
+  return set;
+}
+
+}  // namespace
+
+Result<Arguments> ParseArguments(int argc, char** argv, std::string default_config) {
+  Arguments out{.config = std::move(default_config)};
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view argument = argv[i];
+    if (argument == "--check-config") {
+      out.check_only = true;
+    } else if (argument == "--config" && i + 1 < argc) {
+      out.config = argv[++i];
+    } else if (argument.starts_with("--config=")) {
+      out.config = argument.substr(9);
+    } else if (!argument.starts_with("-")) {
+      out.config = argument;
+    } else {
+      return Error{Errc::kInvalid, "unknown argument " + std::string(argument) +
+                                       "; usage: logic [--config FILE] [--check-config]"};
+    }
+  }
+  return out;
+}
+
+void HoldSignals() {
+  const sigset_t set = HeldSignals();
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+}
+
+void WhyUnready(store::Redis& redis,
+                const bus::Nats& nats,
+                const bus::Registry& registry,
+                std::function<void(std::string)> tell) {
+  if (!nats.connected()) return tell("NATS is away");
+  if (!registry.synced()) return tell("the registry was not read yet");
+  redis.Call({"PING"}, [tell = std::move(tell)](const Result<store::Reply>& reply) {
+    tell(reply ? "" : "Redis: " + reply.error().text);
+  });
+}
+
+Life::Life(const LogicConfig& config, std::string config_path, const Parts& parts)
+    : config_(config),
+      config_path_(std::move(config_path)),
+      boot_(static_cast<std::uint64_t>(WallUs())),
+      parts_(parts) {}
+
+void Life::Begin() {
+  const std::uint16_t port = parts_.grpc.port();
+  parts_.registry.Announce([this, port] { return Describe(config_, boot_, port); });
+  if (config_.auth.mode == "goim") {
+    log::Warn(
+        "auth.open every client is believed whoever it says it is; auth.mode jwt asks for "
+        "a signed token");
+  }
+  log::Info("process.up id={} http={} grpc={} admin={}", config_.id, config_.http.address,
+            config_.grpc.address, config_.admin_listen);
+}
+
+void Life::WaitForStop() {
+  const sigset_t set = HeldSignals();
+  while (true) {
+    int signal = 0;
+    if (sigwait(&set, &signal) != 0) continue;
+    if (signal != SIGHUP) return log::Info("process.stopping signal={}", signal);
+    Reload();
+  }
+}
+
+void Life::Reload() {
+  const Result<LogicConfig> fresh = LoadConfig(config_path_);
+  if (!fresh) return log::Warn("process.reload refused: {}", fresh.error().text);
+  if (Status level = log::SetLevel(fresh->log_level); !level) {
+    log::Warn("process.reload log.level kept: {}", level.error().text);
+  }
+  if (Status keys = parts_.auth.Reload(fresh->auth.jwt.keys); !keys) {
+    log::Warn("process.reload auth.jwt.keys kept as they were: {}", keys.error().text);
+  }
+  if (Status keys = parts_.api_keys.Replace(fresh->api_keys); !keys) {
+    log::Warn("process.reload api.keys kept as they were: {}", keys.error().text);
+  }
+  log::Info("process.reload done: log.level, auth.jwt.keys, api.keys; other keys need a restart");
+}
+
+void Life::Leave() {
+  const std::int64_t deadline_ms = MonotonicMs() + config_.stop_timeout.count();
+  const auto left = [&] {
+    return Duration(std::max<std::int64_t>(0, deadline_ms - MonotonicMs()));
+  };
+  parts_.registry.Withdraw();
+  parts_.http.StopAccepting();
+  if (!parts_.door.Close(left() / 2)) log::Warn("process.stopping some comets did not let go");
+  parts_.grpc.Stop(std::min(left(), Duration(1000)));
+  parts_.http.Stop();
+  Pulse pause;
+  while (parts_.publisher.in_flight() > 0 && left().count() > 0)
+    pause.Wait(Duration(10));
+  if (const std::size_t lost = parts_.publisher.in_flight(); lost > 0) {
+    log::Warn("process.stopping unacknowledged={}", lost);
+  }
+}
+
+}  // namespace encke::logic

@@ -1,0 +1,81 @@
+#pragma once
+// Process: the life of the logic process: arguments, signals, readiness, announcing, leaving.
+//
+// Owner    main.
+// Thread   main's; WhyUnready any.
+// Limit    logic.stop_timeout for leaving.
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "bus/nats.h"
+#include "bus/push_log.h"
+#include "bus/registry.h"
+#include "logic/api_keys.h"
+#include "logic/auth.h"
+#include "logic/config.h"
+#include "logic/session_door.h"
+#include "rpc/server.h"
+#include "store/redis.h"
+#include "web/http_server.h"
+
+namespace encke::logic {
+
+struct Arguments {
+  std::string config;
+  bool check_only = false;
+};
+
+// [FILE | --config FILE] [--check-config]
+Result<Arguments> ParseArguments(int argc, char** argv, std::string default_config);
+// SIGTERM, SIGINT and SIGHUP wait for WaitForStop; before the first thread.
+void HoldSignals();
+
+// Empty when Redis answered a PING just now, NATS is connected and the registry was read.
+void WhyUnready(store::Redis& redis,
+                const bus::Nats& nats,
+                const bus::Registry& registry,
+                std::function<void(std::string)> tell);
+
+// Stops Redis before anything that its callbacks use goes: the last thing declared, the first to
+// go.
+class RedisStop {
+ public:
+  explicit RedisStop(store::Redis& redis) : redis_(redis) {}
+  ~RedisStop() { redis_.Stop(); }
+  RedisStop(const RedisStop&) = delete;
+  RedisStop& operator=(const RedisStop&) = delete;
+
+ private:
+  store::Redis& redis_;
+};
+
+class Life {
+ public:
+  struct Parts {
+    Auth& auth;
+    ApiKeys& api_keys;
+    bus::Registry& registry;
+    SessionDoor& door;
+    web::HttpServer& http;
+    rpc::Server& grpc;
+    bus::Publisher& publisher;
+  };
+  Life(const LogicConfig& config, std::string config_path, const Parts& parts);
+
+  void Begin();        // announces us
+  void WaitForStop();  // SIGHUP: Reload
+  void Reload();
+  // Others stop coming, requests are answered, streams end, pushes are stored.
+  void Leave();
+
+ private:
+  const LogicConfig& config_;
+  const std::string config_path_;
+  const std::uint64_t boot_;
+  Parts parts_;
+};
+
+}  // namespace encke::logic

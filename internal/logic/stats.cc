@@ -1,0 +1,151 @@
+#include "logic/stats.h"
+
+#include <fmt/core.h>
+
+namespace encke::logic {
+
+namespace {
+
+double Value(const Counter& counter) { return static_cast<double>(counter.value()); }
+
+// One metric whose samples differ in one label.
+class Family {
+ public:
+  Family(MetricsWriter& out, const char* name, const char* help, const char* label)
+      : out_(out), name_(name), help_(help), label_(label) {}
+  Family& Add(std::string_view value, const Counter& counter) {
+    out_.Count(name_, help_, fmt::format("{}=\"{}\"", label_, value), Value(counter));
+    return *this;
+  }
+
+ private:
+  MetricsWriter& out_;
+  const char *name_, *help_, *label_;
+};
+
+void WriteAuth(MetricsWriter& out, const Auth& auth) {
+  Family family(out, "encke_logic_auth_total", "auth packages judged", "verdict");
+  for (std::size_t i = 0; i < kAuthVerdicts.size(); ++i)
+    family.Add(kAuthVerdicts[i], auth.verdicts(static_cast<AuthVerdict>(i)));
+}
+
+void WriteSessions(MetricsWriter& out, const SessionCounts& c) {
+  out.Level("encke_logic_streams", "comets with an open session stream", "",
+            static_cast<double>(c.streams.value()));
+  out.Count("encke_logic_streams_opened_total", "session streams opened", "",
+            Value(c.streams_opened));
+  out.Count("encke_logic_streams_cut_total", "streams closed because answers were not taken", "",
+            Value(c.streams_cut));
+  Family(out, "encke_logic_sessions_total", "session events, by what came of them", "event")
+      .Add("arrived", c.arrived)
+      .Add("replaced", c.replaced)
+      .Add("refused", c.refused)
+      .Add("busy", c.busy)
+      .Add("store_failed", c.store_failed)
+      .Add("undone", c.undone)
+      .Add("renewed", c.renewed)
+      .Add("renew_outdated", c.renew_outdated)
+      .Add("departed", c.departed);
+  out.Count("encke_logic_upstream_messages_total", "client packages that were forwarded here", "",
+            Value(c.upstream_messages));
+  out.Count("encke_logic_upstream_bytes_total", "bytes of their bodies", "",
+            Value(c.upstream_bytes));
+  Family(out, "encke_logic_reports_total", "room counts of comets told to Redis", "result")
+      .Add("stored", c.reports)
+      .Add("failed", c.report_failures);
+  out.Count("encke_logic_announces_total", "times all comets were asked to tell their sessions", "",
+            Value(c.announces));
+}
+
+void WritePresence(MetricsWriter& out, const Presence& presence) {
+  out.Level("encke_logic_online_rooms", "rooms with members in the cluster", "",
+            static_cast<double>(presence.Rooms()->size()));
+  const auto [connections, addresses] = presence.Totals();
+  out.Level("encke_logic_online_connections", "connections in the cluster", "",
+            static_cast<double>(connections));
+  out.Level("encke_logic_online_addresses", "distinct addresses, summed over comets", "",
+            static_cast<double>(addresses));
+  out.Count("encke_logic_forgotten_total", "entries of dead comets removed on sight", "",
+            Value(presence.counts().forgotten));
+  Family(out, "encke_logic_online_refreshes_total", "rounds over the tables of all comets",
+         "result")
+      .Add("whole", presence.counts().refreshes)
+      .Add("partial", presence.counts().stale);
+}
+
+void WriteHttp(MetricsWriter& out, const web::HttpCounts& c) {
+  out.Level("encke_logic_http_open", "open HTTP connections", "",
+            static_cast<double>(c.open.value()));
+  out.Count("encke_logic_http_connections_total", "HTTP connections taken", "",
+            Value(c.connections));
+  out.Count("encke_logic_http_requests_total", "HTTP requests", "", Value(c.requests));
+  Family(out, "encke_logic_http_refused_total", "HTTP requests and connections refused", "reason")
+      .Add("body", c.refused_body)
+      .Add("limit", c.refused_limit)
+      .Add("malformed", c.bad_requests);
+  out.Count("encke_logic_http_accept_errors_total", "accept calls that failed", "",
+            Value(c.accept_errors));
+  out.Spread("encke_logic_http_answer_seconds", "request complete until its answer leaves", "",
+             c.answer_us, 1e-6);
+}
+
+void WriteApi(MetricsWriter& out, const HttpApiCounts& api, const RelayCounts& relay) {
+  Family(out, "encke_logic_api_refused_total", "API calls refused", "reason")
+      .Add("unauthorized", api.unauthorized)
+      .Add("bad_query", api.bad_requests)
+      .Add("not_stored", api.failed);
+  Family(out, "encke_logic_pushes_total", "pushes stored", "kind")
+      .Add("keys", relay.keys)
+      .Add("mids", relay.mids)
+      .Add("room", relay.room)
+      .Add("all", relay.all);
+  out.Count("encke_logic_pushes_failed_total", "pushes refused", "", Value(relay.failed));
+  out.Count("encke_logic_pushes_unrouted_total", "keys and mids that were nowhere", "",
+            Value(relay.unrouted));
+}
+
+void WriteRedis(MetricsWriter& out, const store::Redis& redis) {
+  const store::RedisCounts& c = redis.counts();
+  out.Level("encke_logic_redis_up", "1 while Redis is connected", "", redis.connected() ? 1 : 0);
+  out.Count("encke_logic_redis_commands_total", "commands for Redis", "", Value(c.commands));
+  out.Count("encke_logic_redis_errors_total", "commands that failed", "", Value(c.errors));
+  out.Count("encke_logic_redis_timeouts_total", "of them because of no answer in time", "",
+            Value(c.timeouts));
+  out.Count("encke_logic_redis_connects_total", "connections to Redis made", "",
+            Value(c.reconnects));
+  out.Spread("encke_logic_redis_seconds", "command handed in until answered", "", c.latency_us,
+             1e-6);
+}
+
+void WriteBus(MetricsWriter& out, const bus::Publisher& publisher, const bus::Nats& nats) {
+  const bus::PublisherCounts& c = publisher.counts();
+  out.Level("encke_logic_publish_in_flight", "log entries not acknowledged yet", "",
+            static_cast<double>(publisher.in_flight()));
+  Family(out, "encke_logic_publish_total", "log entries, by what came of them", "result")
+      .Add("stored", c.published)
+      .Add("duplicate", c.duplicates)
+      .Add("retried", c.retried)
+      .Add("failed", c.failed);
+  out.Spread("encke_logic_publish_ack_seconds", "published until acknowledged", "", c.ack_us, 1e-6);
+  out.Level("encke_logic_nats_up", "1 while NATS is connected", "", nats.connected() ? 1 : 0);
+  Family(out, "encke_logic_nats_events_total", "what happened to the connection to NATS", "event")
+      .Add("disconnect", nats.counts().disconnects)
+      .Add("reconnect", nats.counts().reconnects)
+      .Add("error", nats.counts().errors);
+}
+
+}  // namespace
+
+std::string MetricsText(const LogicView& view) {
+  MetricsWriter out;
+  WriteAuth(out, view.auth);
+  WriteSessions(out, view.door.counts());
+  WritePresence(out, view.presence);
+  WriteApi(out, view.api.counts(), view.relay.counts());
+  WriteHttp(out, view.http.counts());
+  WriteRedis(out, view.redis);
+  WriteBus(out, view.publisher, view.nats);
+  return out.Take();
+}
+
+}  // namespace encke::logic

@@ -1,0 +1,36 @@
+#pragma once
+// Stats: what logic counts, as text for /metrics.
+//
+// Owner    the parts own their counters; a LogicView is made for one scrape.
+// Thread   any.
+// Limit    none; label values come from fixed tables.
+
+#include <string>
+
+#include "bus/nats.h"
+#include "bus/push_log.h"
+#include "logic/auth.h"
+#include "logic/http_api.h"
+#include "logic/presence.h"
+#include "logic/relay.h"
+#include "logic/session_door.h"
+#include "store/redis.h"
+#include "web/http_server.h"
+
+namespace encke::logic {
+
+struct LogicView {
+  const Auth& auth;
+  const SessionDoor& door;
+  const Presence& presence;
+  const Relay& relay;
+  const HttpApi& api;
+  const web::HttpServer& http;
+  const store::Redis& redis;
+  const bus::Publisher& publisher;
+  const bus::Nats& nats;
+};
+
+std::string MetricsText(const LogicView& view);
+
+}  // namespace encke::logic
