@@ -28,6 +28,12 @@ std::string HostOf(std::string_view address) {
 }  // namespace
 
 Result<ApiKeys> ApiKeys::Make(std::vector<std::string> keys) {
+  ApiKeys made(std::make_shared<const std::vector<std::string>>());
+  if (Status taken = made.Replace(std::move(keys)); !taken) return taken.error();
+  return made;
+}
+
+Status ApiKeys::Replace(std::vector<std::string> keys) {
   for (const std::string& key : keys) {
     const bool sendable =
         std::all_of(key.begin(), key.end(), [](char c) { return c > ' ' && c < 0x7f; });
@@ -35,12 +41,14 @@ Result<ApiKeys> ApiKeys::Make(std::vector<std::string> keys) {
       return Error{Errc::kInvalid, "api.keys: a key is empty or has characters beyond ! to ~"};
     }
   }
-  return ApiKeys(std::move(keys));
+  auto fresh = std::make_shared<const std::vector<std::string>>(std::move(keys));
+  keys_->With([&](Keys& mine) { mine.swap(fresh); });
+  return Ok{};
 }
 
-bool ApiKeys::Knows(std::string_view key) const {
+bool ApiKeys::Knows(const std::vector<std::string>& keys, std::string_view key) {
   bool known = false;
-  for (const std::string& mine : keys_) {
+  for (const std::string& mine : keys) {
     const bool same =
         mine.size() == key.size() && CRYPTO_memcmp(mine.data(), key.data(), key.size()) == 0;
     known = known || same;
@@ -49,19 +57,20 @@ bool ApiKeys::Knows(std::string_view key) const {
 }
 
 bool ApiKeys::Allow(std::string_view authorization, std::string_view api_key) const {
-  if (keys_.empty()) return true;
-  if (!api_key.empty() && Knows(api_key)) return true;
+  const Keys keys = Current();
+  if (keys->empty()) return true;
+  if (!api_key.empty() && Knows(*keys, api_key)) return true;
   if (!StartsWithBearer(authorization)) return false;
   authorization.remove_prefix(kBearer.size());
   authorization.remove_prefix(std::min(authorization.find_first_not_of(' '), authorization.size()));
-  return Knows(authorization);
+  return Knows(*keys, authorization);
 }
 
 Status ApiKeys::MayListen(std::string_view address) const {
-  if (!keys_.empty() || IsLoopback(address)) return Ok{};
+  if (!empty() || IsLoopback(address)) return Ok{};
   return Error{
       Errc::kInvalid,
-      fmt::format("api.address {}: set api.keys before the push API listens beyond loopback",
+      fmt::format("http.listen {}: set api.keys before the push API listens beyond loopback",
                   address)};
 }
 

@@ -2,14 +2,16 @@
 // ApiKeys: who may use the HTTP API.  No key configured: everybody who can reach it.
 //
 // Owner    main of logic.
-// Thread   any; never changes.
+// Thread   any (guarded inside).
 // Limit    a handful: every key is compared for every request.
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/result.h"
+#include "base/threads.h"
 
 namespace encke::logic {
 
@@ -18,7 +20,10 @@ class ApiKeys {
   // An empty key or one with blanks cannot be sent in a header and is an error.
   static Result<ApiKeys> Make(std::vector<std::string> keys);
 
-  bool empty() const { return keys_.empty(); }
+  // What is asked from now on is judged by these; all copies change.  On error the old ones stay.
+  Status Replace(std::vector<std::string> keys);
+
+  bool empty() const { return Current()->empty(); }
   // authorization: the header "Bearer <key>"; api_key: the header X-API-Key.  Either will do. Takes
   // the same time whichever key is wrong, and wherever it differs.
   bool Allow(std::string_view authorization, std::string_view api_key) const;
@@ -27,10 +32,14 @@ class ApiKeys {
   Status MayListen(std::string_view address) const;
 
  private:
-  explicit ApiKeys(std::vector<std::string> keys) : keys_(std::move(keys)) {}
-  bool Knows(std::string_view key) const;
+  using Keys = std::shared_ptr<const std::vector<std::string>>;
+  explicit ApiKeys(Keys keys) : keys_(std::make_shared<Guarded<Keys>>(std::move(keys))) {}
+  static bool Knows(const std::vector<std::string>& keys, std::string_view key);
+  Keys Current() const {
+    return keys_->With([](const Keys& keys) { return keys; });
+  }
 
-  std::vector<std::string> keys_;
+  std::shared_ptr<Guarded<Keys>> keys_;
 };
 
 // "127.0.0.1:3111", "[::1]:3111", "localhost:3111"

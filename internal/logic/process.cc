@@ -99,10 +99,18 @@ void Life::Reload() {
   if (Status keys = parts_.auth.Reload(fresh->auth.jwt.keys); !keys) {
     log::Warn("process.reload auth.jwt.keys kept as they were: {}", keys.error().text);
   }
-  if (Status keys = parts_.api_keys.Replace(fresh->api_keys); !keys) {
+  if (Status keys = ReplaceApiKeys(fresh->api_keys); !keys) {
     log::Warn("process.reload api.keys kept as they were: {}", keys.error().text);
   }
   log::Info("process.reload done: log.level, auth.jwt.keys, api.keys; other keys need a restart");
+}
+
+// The door stays where it is until a restart: the new keys must do for that one.
+Status Life::ReplaceApiKeys(const std::vector<std::string>& fresh) {
+  const Result<ApiKeys> keys = ApiKeys::Make(fresh);
+  if (!keys) return keys.error();
+  if (Status may = keys->MayListen(config_.http.address); !may) return may;
+  return parts_.api_keys.Replace(fresh);
 }
 
 void Life::Leave() {

@@ -72,6 +72,8 @@ class Life {
   void Leave();
 
  private:
+  Status ReplaceApiKeys(const std::vector<std::string>& fresh);
+
   const LogicConfig& config_;
   const std::string config_path_;
   const std::uint64_t boot_;

@@ -32,6 +32,17 @@ TEST(ApiKeys, KeysThatCannotBeSentAreErrors) {
   EXPECT_FALSE(ApiKeys::Make({"line\n"}));
 }
 
+TEST(ApiKeys, ReplacedKeysHoldAtOnceForEveryCopy) {
+  auto keys = ApiKeys::Make({"alpha"});
+  ASSERT_TRUE(keys);
+  const ApiKeys copy = *keys;
+  EXPECT_FALSE(keys->Replace({"two words"}));
+  EXPECT_TRUE(copy.Allow("", "alpha"));
+  EXPECT_TRUE(keys->Replace({"beta"}));
+  EXPECT_FALSE(copy.Allow("", "alpha"));
+  EXPECT_TRUE(copy.Allow("", "beta"));
+}
+
 TEST(ApiKeys, BeyondLoopbackNeedsAKey) {
   const auto none = ApiKeys::Make({});
   const auto some = ApiKeys::Make({"alpha"});
