@@ -35,13 +35,12 @@ int Run(const comet::CometConfig& config, const std::string& path) {
   if (!tls) return Fail(tls.error());
   const comet::Boot boot = comet::NewBoot();
 
-  encke::bus::Registry registry(**nats, config.registry);  // who else is alive
-  encke::hub::Directory directory;                         // key -> shard, slot
-  comet::Interest interest(config.interest);               // rooms here, and which jobs know
-  comet::Census census;                                    // how many are in each room
-  comet::Addresses addresses;                              // distinct client addresses
-  comet::LogicLink logic(config.logic, census);            // session events out, answers in
-  comet::Shards shards;                                    // the clients
+  encke::hub::Directory directory;               // key -> shard, slot
+  comet::Interest interest(config.interest);     // rooms here, and which jobs know
+  comet::Census census;                          // how many are in each room
+  comet::Addresses addresses;                    // distinct client addresses
+  comet::LogicLink logic(config.logic, census);  // session events out, answers in
+  comet::Shards shards;                          // the clients
   if (auto made = shards.Make(config.shards, config.shard,
                               {logic, interest, directory, census, addresses, shards});
       !made) {
@@ -68,6 +67,7 @@ int Run(const comet::CometConfig& config, const std::string& path) {
   logic.Start(
       {.answer = [&shards](encke::ConnectReply reply) { comet::Deliver(shards, std::move(reply)); },
        .announce = [&shards] { shards.Announce(); }});
+  encke::bus::Registry registry(**nats, config.registry);  // who else is alive
   comet::Life life(config, path, boot, registry, logic, shards, addresses, tls->get());
   life.Begin((*grpc)->port());
   life.WaitForStop();

@@ -237,7 +237,7 @@ void LogicLink::Impl::SetAddresses(std::vector<std::string> addresses) {
 bool LogicLink::Impl::Flush(Duration patience) {
   const std::int64_t until = MonotonicMs() + patience.count();
   const auto written = [this] {
-    return state_.With([](const State& s) { return s.up && s.queue.empty() && !s.writing; });
+    return state_.With([](const State& s) { return s.queue.empty() && !s.writing; });
   };
   Pulse wait;
   while (!written() && MonotonicMs() < until)

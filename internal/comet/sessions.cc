@@ -30,7 +30,11 @@ Sessions::Sessions(net::Loop& loop, const ShardOptions& options, const SessionPa
 Result<std::uint16_t> Sessions::Listen(Transport transport,
                                        const std::string& address,
                                        net::Tls* tls) {
-  return connections_.Listen({.address = address, .tag = static_cast<int>(transport), .tls = tls});
+  // The first shard makes sure that no other process has the port; the others share it.
+  return connections_.Listen({.address = address,
+                              .tag = static_cast<int>(transport),
+                              .tls = tls,
+                              .claim = options_.index == 0});
 }
 
 // ---- from accept to the auth reply --------------------------------------------------------------

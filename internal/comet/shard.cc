@@ -89,7 +89,7 @@ void Shard::FlushSlice() {
 
 ShardView Shard::view() const {
   return {&sessions_->stats(), &sessions_->hub().counts(), &sessions_->connections().counts(),
-          &loop_->turn_us(), loop_->mailbox_depth()};
+          &loop_->turn_us(),   &loop_->posts_refused(),    loop_->mailbox_depth()};
 }
 
 // ---- all of them --------------------------------------------------------------------------------

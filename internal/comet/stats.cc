@@ -106,8 +106,6 @@ void WritePushes(MetricsWriter& out, const Shards& shards) {
   };
   dropped("slow", Sum(shards, &ShardStats::dropped_slow));
   dropped("gone", Sum(shards, &ShardStats::dropped_gone));
-  count("encke_comet_hub_dropped_total", "pushes refused by the hub or its sink",
-        &hub::HubCounts::dropped);
   for (std::size_t i = 0; i < shards.size(); ++i) {
     out.Spread("encke_comet_batch_messages", "pushes per batch", fmt::format("shard=\"{}\"", i),
                shards[i].hub->batch_messages, 1);
@@ -141,6 +139,8 @@ void WriteNet(MetricsWriter& out, const Shards& shards) {
     out.Spread("encke_comet_turn_seconds", "time worked per turn of a loop",
                fmt::format("shard=\"{}\"", i), *shards[i].turn_us, 1e-6);
   }
+  out.Count("encke_comet_mailbox_refused_total", "tasks a full mailbox did not take", "",
+            Sum(shards, [](const ShardView& s) { return s.posts_refused->value(); }));
   for (std::size_t i = 0; i < shards.size(); ++i) {
     out.Level("encke_comet_mailbox_tasks", "tasks waiting for a loop",
               fmt::format("shard=\"{}\"", i), static_cast<double>(shards[i].mailbox));
@@ -190,6 +190,12 @@ void WriteDoor(MetricsWriter& out, const PushDoorCounts& door) {
             Value(door.malformed));
   out.Count("encke_comet_push_unknown_keys_total", "keys not connected here", "",
             Value(door.unknown_keys));
+  out.Count("encke_comet_push_filtered_total", "pushes to keys that do not accept the operation",
+            "", Value(door.filtered));
+  out.Count("encke_comet_push_dropped_total", "pushes refused by the hub or a slow client", "",
+            Value(door.dropped));
+  out.Count("encke_comet_push_turn_waits_total", "waits for another job of the same partition", "",
+            Value(door.turn_waits));
   out.Count("encke_comet_push_mailbox_waits_total", "waits for a full mailbox", "",
             Value(door.mailbox_waits));
   out.Spread("encke_comet_push_delay_seconds", "push accepted by logic until a shard has it", "",
@@ -207,6 +213,8 @@ void WriteShared(MetricsWriter& out, const StatsView& view) {
             Value(view.interest->counts().waits));
   out.Count("encke_comet_interest_timeouts_total", "such waits that ran out", "",
             Value(view.interest->counts().waits_timed_out));
+  out.Count("encke_comet_interest_forgotten_total", "rooms left that some job was not told of", "",
+            Value(view.interest->counts().forgotten));
   out.Count("encke_comet_nats_disconnects_total", "connections to NATS lost", "",
             Value(view.nats->disconnects));
   out.Count("encke_comet_nats_reconnects_total", "connections to NATS made again", "",

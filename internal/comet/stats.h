@@ -64,6 +64,7 @@ struct ShardView {
   hub::HubCounts* hub;
   net::NetCounts* net;
   const Histogram* turn_us;
+  const Counter* posts_refused;
   std::size_t mailbox;
 };
 
