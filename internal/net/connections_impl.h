@@ -30,7 +30,8 @@
 
 namespace encke::net {
 
-constexpr std::size_t kReceiveBytes = 64 * 1024;  // of one recv, into the loop's one buffer
+constexpr std::size_t kReceiveBytes =
+    std::size_t{64} * 1024;  // of one recv, into the loop's one buffer
 constexpr Slot kNoSlot = 0xffffffff;
 
 struct Connection {
@@ -61,10 +62,10 @@ struct Connection {
   void Drop(unsigned these) { flags = static_cast<std::uint16_t>(flags & ~these); }
 
   // As recv and send: bytes, 0 at the end, -1 with errno.
-  ssize_t Receive(char* out, std::size_t size) {
+  ssize_t Receive(char* out, std::size_t size) const {
     return tls ? tls->Receive(out, size) : ::recv(fd, out, size, MSG_DONTWAIT);
   }
-  ssize_t Send(std::string_view bytes) {
+  ssize_t Send(std::string_view bytes) const {
     if (tls) return tls->Send(bytes.data(), bytes.size());
     return ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
   }

@@ -114,7 +114,7 @@ class Wheel {
   std::int64_t begin_ms_;
   std::uint32_t tick_ = 0;
   std::size_t filed_ = 0;
-  std::array<std::uint32_t, kBuckets> buckets_;
+  std::array<std::uint32_t, kBuckets> buckets_{};
   std::deque<Link> links_;  // grows without moving
 };
 

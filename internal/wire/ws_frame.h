@@ -4,9 +4,9 @@
 // From clients: text and binary alike, fragments joined, unmasked accepted (goim does), RSV bits
 // refused, control frames <= 125 bytes and whole.  To clients: binary, FIN, unmasked.
 //
-// Owner    WsAssembler: the connection that has a fragmented message under way; else nothing is
-// kept. Thread   the connection's. Limit    payload_max per frame, message_max over all fragments,
-// kFragmentsMax frames a message.
+// Owner    WsAssembler: the connection with a fragmented message under way; else nothing is kept.
+// Thread   the connection's.
+// Limit    payload_max a frame, message_max over all fragments, kFragmentsMax frames a message.
 
 #include <cstddef>
 #include <cstdint>

@@ -83,6 +83,15 @@ TEST(Loop, EveryAcceptedPostRunsBeforeRunReturns) {
   EXPECT_FALSE(loop->Post([] {}));
 }
 
+TEST(Loop, WhatWasAcceptedBeforeStopRunsEvenIfNoTurnComes) {
+  auto loop = MakeLoop();
+  bool ran = false;
+  ASSERT_TRUE(loop->Post([&] { ran = true; }));
+  loop->Stop();
+  loop->Run();
+  EXPECT_TRUE(ran);
+}
+
 TEST(Loop, AgainRunsOncePerTurnAndKeepsEpollAwake) {
   auto loop = MakeLoop();
   int slices = 0;
