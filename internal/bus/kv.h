@@ -37,6 +37,11 @@ using StreamInfoHandle = std::unique_ptr<jsStreamInfo, Destroyer<jsStreamInfo_De
 using ConsumerInfoHandle = std::unique_ptr<jsConsumerInfo, Destroyer<jsConsumerInfo_Destroy>>;
 using MetaHandle = std::unique_ptr<jsMsgMetaData, Destroyer<jsMsgMetaData_Destroy>>;
 
+struct NatsHandles {
+  static natsConnection* Connection(const Nats& nats);
+  static jsCtx* Js(const Nats& nats);
+};
+
 // What cnats answered, as one of our errors; call it on the thread that made the call.
 Error NatsError(natsStatus status, std::string_view what, jsErrCode code = {});
 // An inbox subject of our own.

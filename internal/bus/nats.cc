@@ -210,7 +210,7 @@ Result<std::unique_ptr<Nats>> Nats::Connect(const NatsOptions& options) {
   return nats;
 }
 
-Status Nats::EnsureLog(const LogOptions& options) {
+Status Nats::EnsureLog(const LogOptions& options) const {
   if (!connected()) return Error{Errc::kUnavailable, "nats is away"};
   const std::string subject = options.subject + ".*";
   const std::string description = DescribeLog(options);
@@ -229,22 +229,24 @@ Status Nats::EnsureLog(const LogOptions& options) {
   config.MaxMsgsPerSubject = -1;
   config.Replicas = options.replicas;
   config.Duplicates = std::min(options.duplicate_window, options.max_age).count() * kNsPerMs;
-  return EnsureStream(js(), config);
+  return EnsureStream(impl_->js.get(), config);
 }
 
-Status Nats::EnsureBuckets(int replicas) {
+Status Nats::EnsureBuckets(int replicas) const {
   if (!connected()) return Error{Errc::kUnavailable, "nats is away"};
   // Entries of daemons that are long gone leave the registry by age; leases and checkpoints stay.
-  if (auto s = EnsureBucket(js(), "encke_registry", replicas, kRegistryEntryAge); !s) return s;
-  if (auto s = EnsureBucket(js(), "encke_leases", replicas, Duration(0)); !s) return s;
-  return EnsureBucket(js(), "encke_checkpoints", replicas, Duration(0));
+  jsCtx* const js = impl_->js.get();
+  if (auto s = EnsureBucket(js, "encke_registry", replicas, kRegistryEntryAge); !s) return s;
+  if (auto s = EnsureBucket(js, "encke_leases", replicas, Duration(0)); !s) return s;
+  return EnsureBucket(js, "encke_checkpoints", replicas, Duration(0));
 }
 
 bool Nats::connected() const { return impl_->Connected(); }
 const NatsOptions& Nats::options() const { return impl_->options; }
 const NatsCounts& Nats::counts() const { return impl_->counts; }
-natsConnection* Nats::raw() const { return impl_->connection; }
-jsCtx* Nats::js() const { return impl_->js.get(); }
+
+natsConnection* NatsHandles::Connection(const Nats& nats) { return nats.impl_->connection; }
+jsCtx* NatsHandles::Js(const Nats& nats) { return nats.impl_->js.get(); }
 
 Error NatsError(natsStatus status, std::string_view what, jsErrCode code) {
   natsStatus last = NATS_OK;  // of this thread, maybe of an older call
@@ -282,7 +284,7 @@ Kv::Kv(Nats& nats, std::string_view bucket, Duration wait)
   jsOptions_Init(&options);
   options.Wait = wait.count();
   jsCtx* context = nullptr;
-  const natsStatus s = natsConnection_JetStream(&context, nats.raw(), &options);
+  const natsStatus s = natsConnection_JetStream(&context, NatsHandles::Connection(nats), &options);
   assert(s == NATS_OK);  // only memory can fail here
   js_.reset(context);
 }

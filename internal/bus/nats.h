@@ -16,9 +16,6 @@
 #include "base/metrics.h"
 #include "base/result.h"
 
-typedef struct __natsConnection natsConnection;
-typedef struct __jsCtx jsCtx;
-
 namespace encke::bus {
 
 struct NatsOptions {
@@ -51,17 +48,17 @@ class Nats {
   Nats(const Nats&) = delete;
   Nats& operator=(const Nats&) = delete;
 
-  // Creates stream and buckets when absent; an existing stream with other partitions is an error.
-  Status EnsureLog(const LogOptions& options);
-  Status EnsureBuckets(int replicas);
+  // Creates stream and buckets when absent; limits of existing ones are changed to these options;
+  // an existing stream with other partitions or of another make is an error (kConflict).
+  Status EnsureLog(const LogOptions& options) const;
+  Status EnsureBuckets(int replicas) const;
 
   bool connected() const;
   const NatsOptions& options() const;
   const NatsCounts& counts() const;
-  natsConnection* raw() const;  // for this folder only
-  jsCtx* js() const;
 
  private:
+  friend struct NatsHandles;  // kv.h: the types of cnats, for this folder only
   struct Impl;
   Nats();
   std::unique_ptr<Impl> impl_;

@@ -93,7 +93,7 @@ struct PartitionReader::Impl {
   StreamInfoHandle LookAtLog() {
     jsStreamInfo* raw = nullptr;
     head_checked_ms = MonotonicMs();
-    js_GetStreamInfo(&raw, nats.js(), stream.c_str(), nullptr, nullptr);
+    js_GetStreamInfo(&raw, NatsHandles::Js(nats), stream.c_str(), nullptr, nullptr);
     return StreamInfoHandle(raw);
   }
 
@@ -131,7 +131,8 @@ struct PartitionReader::Impl {
     config.Replicas = 1;
     jsConsumerInfo* raw = nullptr;
     jsErrCode code{};
-    const natsStatus s = js_AddConsumer(&raw, nats.js(), stream.c_str(), &config, nullptr, &code);
+    const natsStatus s =
+        js_AddConsumer(&raw, NatsHandles::Js(nats), stream.c_str(), &config, nullptr, &code);
     if (s != NATS_OK) {
       log::Warn("bus.no_consumer partition={} why=\"{}\"", partition,
                 NatsError(s, "creating", code).text);
@@ -148,7 +149,7 @@ struct PartitionReader::Impl {
   // The server forgets it by itself when this does not arrive.
   void DeleteConsumer() {
     if (consumer.empty() || !nats.connected()) return;
-    js_DeleteConsumer(nats.js(), stream.c_str(), consumer.c_str(), nullptr, nullptr);
+    js_DeleteConsumer(NatsHandles::Js(nats), stream.c_str(), consumer.c_str(), nullptr, nullptr);
   }
 
   bool Request() {
@@ -157,8 +158,8 @@ struct PartitionReader::Impl {
                              ",\"expires\":" + std::to_string(kExpiresMs * kNsPerMs) +
                              ",\"idle_heartbeat\":" + std::to_string(kHeartbeatMs * kNsPerMs) + "}";
     wanted = kBatch;
-    return natsConnection_PublishRequestString(nats.raw(), to.c_str(), reply.c_str(),
-                                               what.c_str()) == NATS_OK;
+    return natsConnection_PublishRequestString(NatsHandles::Connection(nats), to.c_str(),
+                                               reply.c_str(), what.c_str()) == NATS_OK;
   }
 
   // Until something is wrong with the consumer, or we are stopped.
@@ -252,7 +253,8 @@ Result<std::unique_ptr<PartitionReader>> PartitionReader::Open(
   std::unique_ptr<PartitionReader> reader(new PartitionReader());
   auto impl = std::make_unique<Impl>(nats, log, partition, from_seq, std::move(each));
   natsSubscription* raw = nullptr;
-  const natsStatus s = natsConnection_SubscribeSync(&raw, nats.raw(), (impl->inbox + "*").c_str());
+  const natsStatus s = natsConnection_SubscribeSync(&raw, NatsHandles::Connection(nats),
+                                                    (impl->inbox + "*").c_str());
   if (s != NATS_OK) return NatsError(s, "subscribing to an inbox");
   impl->inbound.reset(raw);
   natsSubscription_SetPendingLimits(raw, -1, -1);  // bounded by what we ask for

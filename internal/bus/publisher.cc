@@ -104,8 +104,8 @@ class Publisher::Impl {
       : nats_(nats), subject_(log.subject + "."), options_(options), inbox_(NewInbox() + ".") {
     // A callback, because the synchronous form keeps "nobody is there" from us.
     natsSubscription* raw = nullptr;
-    const natsStatus s =
-        natsConnection_Subscribe(&raw, nats.raw(), (inbox_ + "*").c_str(), &Impl::OnMessage, this);
+    const natsStatus s = natsConnection_Subscribe(&raw, NatsHandles::Connection(nats),
+                                                  (inbox_ + "*").c_str(), &Impl::OnMessage, this);
     assert(s == NATS_OK);  // works without a connection too
     answers_.reset(raw);
     natsSubscription_SetPendingLimits(raw, -1, -1);  // bounded by in_flight_max
@@ -175,7 +175,7 @@ class Publisher::Impl {
                                   static_cast<int>(flight.payload.size()));
     const MsgHandle msg(raw);
     if (s == NATS_OK) s = natsMsgHeader_Set(raw, "Nats-Msg-Id", flight.id.c_str());
-    if (s == NATS_OK) s = natsConnection_PublishMsg(nats_.raw(), raw);
+    if (s == NATS_OK) s = natsConnection_PublishMsg(NatsHandles::Connection(nats_), raw);
     if (s != NATS_OK) return NatsError(s, "publishing");
     return Ok{};
   }

@@ -142,8 +142,8 @@ class Registry::Impl {
         kv_(nats, kBucket, nats.options().call_timeout),
         roster_(Roster(options)) {
     natsSubscription* raw = nullptr;
-    const natsStatus s =
-        natsConnection_SubscribeSync(&raw, nats.raw(), (kv_.prefix() + ">").c_str());
+    const natsStatus s = natsConnection_SubscribeSync(&raw, NatsHandles::Connection(nats),
+                                                      (kv_.prefix() + ">").c_str());
     assert(s == NATS_OK);  // works without a connection too
     puts_.reset(raw);
     listener_ = std::thread([this] { Listen(); });

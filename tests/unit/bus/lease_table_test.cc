@@ -194,7 +194,7 @@ TEST(LeaseTable, GivingUpTellsThatItIsStillOurs) {
 }
 
 TEST(LeaseTable, ThousandsOfTroubledHistoriesEndWell) {
-  for (std::uint64_t seed = 1; seed <= 3000; ++seed) {
+  for (std::uint64_t seed = 1; seed <= 2000; ++seed) {
     Simulation sim(seed, 1 + static_cast<int>(seed % 17));
     for (std::uint64_t i = 0; i <= seed % 4; ++i)
       sim.Join();
