@@ -26,6 +26,8 @@ std::shared_ptr<grpc::Alarm> Start(Duration delay, std::function<void()> act) {
 
 void Later::Run(std::function<void()> act) { Start(Duration(0), std::move(act)); }
 
+void Later::Run(Duration delay, std::function<void()> act) { Start(delay, std::move(act)); }
+
 void Later::RunAfter(Duration delay, std::function<void()> act) {
   auto alarm = Start(delay, std::move(act));
   alarm_.With([&](auto& mine) { std::swap(mine, alarm); });

@@ -3,7 +3,7 @@
 //
 // Owner    whoever may want to cancel it; Run needs no owner.
 // Thread   any.
-// Limit    RunAfter: one pending; a new one forgets the older (which still runs).
+// Limit    RunAfter: one can be cancelled; a new one forgets the older (which still runs).
 
 #include <functional>
 #include <memory>
@@ -20,6 +20,7 @@ namespace encke::rpc {
 class Later {
  public:
   static void Run(std::function<void()> act);
+  static void Run(Duration delay, std::function<void()> act);
   void RunAfter(Duration delay, std::function<void()> act);
   void Cancel();  // `act` is dropped, unless it runs already
 

@@ -1,0 +1,176 @@
+#include "job/reader.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "api/push.pb.h"
+
+#include "base/log.h"
+
+namespace encke::job {
+
+namespace {
+
+constexpr Duration kKeepInterval{100};
+constexpr Duration kDrainStep{10};
+
+SharedMessage Decode(const bus::Lease& lease, const bus::LogMessage& entry) {
+  PushMsg push;
+  if (!push.ParseFromArray(entry.payload.data(), static_cast<int>(entry.payload.size()))) {
+    return nullptr;
+  }
+  if (!PushMsg::Type_IsValid(push.type())) return nullptr;
+  auto message = std::make_shared<Message>();
+  message->partition = lease.partition;
+  message->fence = lease.fence;
+  message->seq = entry.seq;
+  message->kind = push.type() == PushMsg::PUSH   ? Kind::kPush
+                  : push.type() == PushMsg::ROOM ? Kind::kRoom
+                                                 : Kind::kBroadcast;
+  message->server = std::move(*push.mutable_server());
+  message->room = std::move(*push.mutable_room());
+  message->speed = push.speed();
+  message->accepted_us = push.accepted_us();
+  message->payload = entry.payload;
+  return message;
+}
+
+}  // namespace
+
+OpenPartition OpenOn(bus::Nats& nats, const bus::LogOptions& log) {
+  return [&nats, log](
+             int partition, std::uint64_t from_seq,
+             std::function<void(const bus::LogMessage&)> each) -> Result<std::shared_ptr<void>> {
+    auto reader = bus::PartitionReader::Open(nats, log, partition, from_seq, std::move(each));
+    if (!reader) return reader.error();
+    return std::shared_ptr<void>(std::move(*reader));
+  };
+}
+
+// ---- one partition ----------------------------------------------------------------------------
+
+Reader::Reader(const bus::Lease& lease, Router& router, Stats& stats)
+    : lease_(lease),
+      router_(router),
+      stats_(stats),
+      routed_(lease.checkpoint),
+      checkpoint_(lease.checkpoint) {}
+
+Reader::~Reader() { Close(); }
+
+Status Reader::Open(const OpenPartition& open) {
+  if (source_) return Ok{};
+  auto source = open(lease_.partition, lease_.checkpoint + 1,
+                     [this](const bus::LogMessage& entry) { OnEntry(entry); });
+  if (!source) return source.error();
+  source_ = std::move(*source);
+  return Ok{};
+}
+
+void Reader::Close() {
+  closing_ = true;
+  source_ = nullptr;
+}
+
+void Reader::OnEntry(const bus::LogMessage& entry) {
+  if (closing_) return;  // what follows an entry that was not routed must not be, either
+  stats_.read.Add();
+  lag_ = entry.pending;
+  if (const SharedMessage message = Decode(lease_, entry)) {
+    if (!router_.Route(message, closing_)) return;
+    const std::int64_t age_us = WallUs() - message->accepted_us;
+    stats_.route_us.Observe(static_cast<std::uint64_t>(std::max<std::int64_t>(age_us, 0)));
+  } else {
+    stats_.malformed.Add();
+    log::Warn("reader.malformed partition={} seq={}", lease_.partition, entry.seq);
+  }
+  routed_ = entry.seq;
+}
+
+// `routed_` first: what is routed in between can only hold the answer back.
+std::uint64_t Reader::Checkpoint() {
+  std::uint64_t done = routed_;
+  if (const auto oldest = router_.Oldest(lease_.partition)) done = std::min(done, *oldest - 1);
+  checkpoint_ = std::max(done, checkpoint_.load());
+  return checkpoint_;
+}
+
+ReaderView Reader::view() { return {lease_.partition, source_ != nullptr, lag_, checkpoint_}; }
+
+// ---- all of them ------------------------------------------------------------------------------
+
+Readers::Readers(OpenPartition open, Router& router, Stats& stats)
+    : open_(std::move(open)), router_(router), stats_(stats) {}
+
+Readers::~Readers() { StopKeeper(); }
+
+void Readers::StopKeeper() {
+  pulse_.Stop();
+  if (keeper_.joinable()) keeper_.join();
+}
+
+void Readers::Start(Save save) {
+  save_ = std::move(save);
+  keeper_ = std::thread([this] { Keep(); });
+}
+
+void Readers::Keep() {
+  NameThread("job.keeper");
+  while (pulse_.Wait(kKeepInterval))
+    Tend();
+}
+
+void Readers::Tend() {
+  std::vector<ReaderView> views;
+  state_.With([&](State& state) {
+    for (auto& [partition, reader] : state.readers) {
+      if (auto opened = state.draining ? Status(Ok{}) : reader->Open(open_); !opened) {
+        log::Warn("reader.not_open partition={} why=\"{}\"", partition, opened.error().text);
+      }
+      save_(partition, reader->lease().fence, reader->Checkpoint());
+      views.push_back(reader->view());
+    }
+  });
+  views_.With([&](auto& kept) { kept = std::move(views); });
+}
+
+void Readers::Gained(const bus::Lease& lease) {
+  state_.With([&](State& state) {
+    if (state.draining) return;
+    state.readers[lease.partition] = std::make_unique<Reader>(lease, router_, stats_);
+  });
+  pulse_.Wake();  // the keeper opens it
+}
+
+void Readers::Lost(int partition) {
+  state_.With([&](State& state) {
+    const auto found = state.readers.find(partition);
+    if (found == state.readers.end()) return;
+    Reader& reader = *found->second;
+    reader.Close();
+    if (!state.draining) save_(partition, reader.lease().fence, reader.Checkpoint());
+    state.readers.erase(found);
+    router_.Forget(partition);
+  });
+}
+
+void Readers::Drain(Duration patience) {
+  state_.With([&](State& state) {
+    state.draining = true;
+    for (auto& [partition, reader] : state.readers)
+      reader->Close();
+  });
+  const std::int64_t until_ms = MonotonicMs() + patience.count();
+  Pulse step;
+  while (!router_.idle() && MonotonicMs() < until_ms)
+    step.Wait(kDrainStep);
+  if (!router_.idle()) log::Warn("job.stop not everything was acknowledged in time");
+  StopKeeper();
+  Tend();
+}
+
+std::vector<ReaderView> Readers::views() const {
+  return views_.With([](const auto& views) { return views; });
+}
+
+}  // namespace encke::job

@@ -1,0 +1,70 @@
+#pragma once
+// Stats: what job counts.  Admin: the pages that show it, /metrics, /healthz and /readyz.
+//
+// Owner    main.
+// Thread   any.
+// Limit    one line per partition and per comet of the registry.
+
+#include <cstdint>
+#include <string>
+
+#include "base/metrics.h"
+#include "web/http_server.h"
+
+namespace encke::bus {
+class Leases;
+class Nats;
+class Registry;
+}  // namespace encke::bus
+
+namespace encke::job {
+
+class Readers;
+class Router;
+
+struct Stats {
+  Counter read;       // log entries
+  Counter malformed;  // of them, those that are no PushMsg
+  Counter pushes;     // routed, by kind
+  Counter rooms;
+  Counter broadcasts;
+  Counter unroutable;     // pushes to a comet that is not in the registry
+  Counter deliveries;     // entries given to a stream
+  Counter acked;          // entries a comet took over
+  Counter resent;         // entries sent again after a reconnect
+  Counter left_behind;    // entries a stuck comet did not get
+  Counter undeliverable;  // entries whose comet went or was restarted
+  Counter not_concerned;  // entries that waited for a room the comet turned out not to have
+  Counter fenced;         // entries dropped because another job owns their partition
+  Counter streams_closed;
+  Histogram ack_us;    // queued for a comet -> acknowledged by it
+  Histogram route_us;  // accepted by logic -> queued for the comets
+  Histogram batch;     // entries in one message to a comet
+};
+
+// What the pages look at.
+struct Parts {
+  const Stats& stats;
+  const bus::Nats& nats;
+  const bus::Registry& registry;
+  const bus::Leases& leases;
+  const Router& router;
+  const Readers& readers;
+  int partitions = 0;
+};
+
+std::string MetricsText(const Parts& parts);
+// Empty: NATS is connected, we hold our share of the leases and read them, every comet is linked.
+std::string WhyUnready(const Parts& parts);
+
+class Admin {
+ public:
+  Admin(const std::string& listen, const Parts& parts);
+  Result<std::uint16_t> Start() { return server_.Start(); }
+
+ private:
+  const Parts parts_;
+  web::HttpServer server_;
+};
+
+}  // namespace encke::job
