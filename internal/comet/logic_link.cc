@@ -24,7 +24,7 @@ log::RateLimit link_lines(5);
 class LogicLink::Impl : public std::enable_shared_from_this<LogicLink::Impl> {
  public:
   Impl(const LogicLinkOptions& options, Census& census)
-      : options_(options), census_(census), state_(State(options.events_max, stats_)) {}
+      : options_(options), census_(census), state_(State(options, stats_)) {}
 
   void Start(Events events);
   void Stop();
@@ -45,7 +45,8 @@ class LogicLink::Impl : public std::enable_shared_from_this<LogicLink::Impl> {
 
  private:
   struct State {
-    State(std::size_t events_max, LinkStats& stats) : queue(events_max, stats) {}
+    State(const LogicLinkOptions& options, LinkStats& stats)
+        : queue(options.events_max, options.bytes_max, stats) {}
     LogicQueue queue;
     std::vector<std::string> addresses;
     // The stream at hand.  Whatever comes from one with another epoch is of the past.

@@ -8,7 +8,8 @@
 //
 // Owner    main of comet.
 // Thread   any: guarded inside; one thread of its own opens, watches and leaves streams.
-// Limit    events_max of each kind.  Past it: Arrive and Renew are refused, a Depart is dropped and
+// Limit    events_max of each kind, bytes_max of Connects and of upstream packages.  Past it:
+// Arrive and Renew are refused, a Depart is dropped and
 //          counted (its entry ends by TTL), Receive is dropped, which it also is without a stream.
 
 #include <functional>
@@ -26,6 +27,7 @@ namespace encke::comet {
 struct LogicLinkOptions {
   std::string comet;  // our id
   std::size_t events_max = 100'000;
+  std::size_t bytes_max = 64 * 1024 * 1024;
   Duration answer_timeout{3'000};    // a Connect unanswered that long: logic is silent
   Duration connect_timeout{10'000};  // a Connect nobody answered is given up
   Duration report_interval{1'000};   // of room counts

@@ -5,11 +5,17 @@
 namespace encke::comet {
 namespace {
 
+// What an event counts for: its bytes, and something for an empty one.
+template <class Event>
+std::size_t Cost(const Event& event) {
+  return event.ByteSizeLong() + 8;
+}
+
 // Moves events into a repeated field until the batch is big enough.
 template <class Event, class Field>
 void Drain(std::deque<Event>* from, Field* to, Counter* counter, std::size_t* bytes) {
   while (!from->empty() && *bytes < LogicQueue::kBatchBytes) {
-    *bytes += from->front().ByteSizeLong();
+    *bytes += Cost(from->front());
     *to->Add() = std::move(from->front());
     from->pop_front();
     counter->Add();
@@ -19,8 +25,9 @@ void Drain(std::deque<Event>* from, Field* to, Counter* counter, std::size_t* by
 }  // namespace
 
 bool LogicQueue::Arrive(Connect ask, std::int64_t now_us) {
-  if (asks_.size() >= events_max_) return false;
+  if (asks_.size() >= events_max_ || ask_bytes_ >= bytes_max_) return false;
   const std::uint64_t id = ask.id();
+  ask_bytes_ += Cost(ask);
   unsent_.push_back(id);
   asked_.push_back({id, now_us});
   asks_[id] = {std::move(ask), now_us, 0};
@@ -42,7 +49,8 @@ void LogicQueue::Depart(Disconnect goodbye) {
 }
 
 bool LogicQueue::Receive(Upstream package) {
-  if (upstreams_.size() >= events_max_) return false;
+  if (upstreams_.size() >= events_max_ || upstream_bytes_ >= bytes_max_) return false;
+  upstream_bytes_ += Cost(package);
   upstreams_.push_back(std::move(package));
   return true;
 }
@@ -52,8 +60,15 @@ bool LogicQueue::Fill(SessionUp* out, std::int64_t now_us) {
   FillDisconnects(out, now_us, &bytes);
   FillConnects(out, now_us, &bytes);
   Drain(&renewals_, out->mutable_renewals(), &stats_.renewals, &bytes);
+  const std::size_t before = bytes;
   Drain(&upstreams_, out->mutable_upstreams(), &stats_.upstreams, &bytes);
+  upstream_bytes_ -= bytes - before;
   return bytes > 0;
+}
+
+void LogicQueue::Forget(std::unordered_map<std::uint64_t, Ask>::iterator ask) {
+  ask_bytes_ -= Cost(ask->second.event);
+  asks_.erase(ask);
 }
 
 void LogicQueue::FillConnects(SessionUp* out, std::int64_t now_us, std::size_t* bytes) {
@@ -65,7 +80,7 @@ void LogicQueue::FillConnects(SessionUp* out, std::int64_t now_us, std::size_t* 
     at->second.sent_us = now_us;
     sent_.push_back({id, now_us});
     *out->add_connects() = at->second.event;
-    *bytes += at->second.event.ByteSizeLong();
+    *bytes += Cost(at->second.event);
     stats_.connects.Add();
   }
 }
@@ -77,7 +92,7 @@ void LogicQueue::FillDisconnects(SessionUp* out, std::int64_t now_us, std::size_
   }
   while (!disconnects_.empty() && *bytes < kBatchBytes) {
     *out->add_disconnects() = disconnects_.front();
-    *bytes += disconnects_.front().ByteSizeLong();
+    *bytes += Cost(disconnects_.front());
     said_.push_back({std::move(disconnects_.front()), now_us});
     disconnects_.pop_front();
     stats_.disconnects.Add();
@@ -105,7 +120,7 @@ std::optional<std::int64_t> LogicQueue::Answered(std::uint64_t id, std::int64_t 
   const auto at = asks_.find(id);
   if (at == asks_.end()) return std::nullopt;
   const std::int64_t waited = now_us - at->second.asked_us;
-  asks_.erase(at);
+  Forget(at);
   return waited;
 }
 
@@ -127,7 +142,7 @@ std::vector<std::uint64_t> LogicQueue::GiveUp(std::int64_t asked_before_us) {
     if (at != asks_.end() && at->second.asked_us == asked_.front().at_us) {
       if (at->second.asked_us >= asked_before_us) break;
       given_up.push_back(at->first);
-      asks_.erase(at);
+      Forget(at);
     }
     asked_.pop_front();
   }

@@ -6,7 +6,8 @@
 //
 // Owner    LogicLink, inside its lock.
 // Thread   none of its own.
-// Limit    events_max Connects, renewals, disconnects and upstream packages each.
+// Limit    events_max Connects, renewals, disconnects and upstream packages each; bytes_max of
+//          Connects and of upstream packages, whose size strangers choose.
 
 #include <cstddef>
 #include <cstdint>
@@ -26,7 +27,8 @@ class LogicQueue {
   static constexpr std::int64_t kRepeatMs = 5'000;
   static constexpr std::size_t kBatchBytes = 1024 * 1024;
 
-  LogicQueue(std::size_t events_max, LinkStats& stats) : events_max_(events_max), stats_(stats) {}
+  LogicQueue(std::size_t events_max, std::size_t bytes_max, LinkStats& stats)
+      : events_max_(events_max), bytes_max_(bytes_max), stats_(stats) {}
 
   bool Arrive(Connect ask, std::int64_t now_us);
   bool Renew(Renewal renewal);
@@ -69,7 +71,10 @@ class LogicQueue {
   void FillConnects(SessionUp* out, std::int64_t now_us, std::size_t* bytes);
   void FillDisconnects(SessionUp* out, std::int64_t now_us, std::size_t* bytes);
 
+  void Forget(std::unordered_map<std::uint64_t, Ask>::iterator ask);
+
   const std::size_t events_max_;
+  const std::size_t bytes_max_;
   LinkStats& stats_;
   std::unordered_map<std::uint64_t, Ask> asks_;
   std::deque<std::uint64_t> unsent_;
@@ -78,6 +83,8 @@ class LogicQueue {
   std::deque<Disconnect> disconnects_;
   std::deque<Said> said_;
   std::deque<Upstream> upstreams_;
+  std::size_t ask_bytes_ = 0;
+  std::size_t upstream_bytes_ = 0;
 };
 
 }  // namespace encke::comet

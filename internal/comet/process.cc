@@ -85,7 +85,8 @@ std::vector<Door> DoorsOf(const CometConfig& config, net::Tls* tls) {
 
 void Deliver(Shards& shards, ConnectReply reply) {
   const std::uint32_t shard = AskId::Unpack(reply.id()).shard;
-  shards.Tell(shard, [reply = std::move(reply)](Sessions& home) { home.Answer(reply); });
+  shards.Tell(
+      shard, [reply = std::move(reply)](Sessions& home) mutable { home.Answer(std::move(reply)); });
 }
 
 std::string WhyUnready(const LogicLink& logic, const bus::Nats& nats, Shards& shards) {

@@ -52,6 +52,7 @@ TEST(Config, TheShippedFileSaysWhatTheDefaultsAre) {
   EXPECT_EQ(config->interest.join_wait, InterestOptions{}.join_wait);
   EXPECT_EQ(config->interest.linger, InterestOptions{}.linger);
   EXPECT_EQ(config->logic.events_max, LogicLinkOptions{}.events_max);
+  EXPECT_EQ(config->logic.bytes_max, LogicLinkOptions{}.bytes_max);
   EXPECT_EQ(config->logic.answer_timeout, LogicLinkOptions{}.answer_timeout);
   EXPECT_EQ(config->logic.report_interval, LogicLinkOptions{}.report_interval);
   EXPECT_EQ(config->nats.servers, bus::NatsOptions{}.servers);

@@ -31,7 +31,7 @@ std::string Ids(const SessionUp& up) {
 
 struct Fixture {
   LinkStats stats;
-  LogicQueue queue{3, stats};
+  LogicQueue queue{3, 1 << 20, stats};
   std::string Fill(std::int64_t now) {
     SessionUp up;
     queue.Fill(&up, now);
@@ -101,9 +101,29 @@ TEST(LogicQueue, GivesUpTheOldest) {
   EXPECT_EQ(f.stats.unanswered.value(), 1u);
 }
 
+TEST(LogicQueue, BytesAreBoundedAndComeBack) {
+  LinkStats stats;
+  LogicQueue queue(100, 10'000, stats);
+  Connect big = Ask(1);
+  big.set_token(std::string(6'000, 'x'));
+  EXPECT_TRUE(queue.Arrive(big, 1));
+  big.set_id(2);
+  EXPECT_TRUE(queue.Arrive(big, 1)) << "the last one may go past the bound";
+  EXPECT_FALSE(queue.Arrive(Ask(3), 1));
+  queue.Answered(1, 2);
+  EXPECT_TRUE(queue.Arrive(Ask(3), 2));
+  Upstream package;
+  package.set_body(std::string(10'000, 'x'));
+  EXPECT_TRUE(queue.Receive(package));
+  EXPECT_FALSE(queue.Receive({}));
+  SessionUp up;
+  queue.Fill(&up, 3);
+  EXPECT_TRUE(queue.Receive({}));
+}
+
 TEST(LogicQueue, ABatchIsBounded) {
   LinkStats stats;
-  LogicQueue queue(100'000, stats);
+  LogicQueue queue(100'000, 64 << 20, stats);
   Upstream big;
   big.set_body(std::string(4096, 'x'));
   for (int i = 0; i < 1000; ++i)
