@@ -107,7 +107,7 @@ std::string GoJson(std::string_view text) {
 }
 
 std::string GoFloat32(float value) {
-  std::array<char, 64> text;
+  std::array<char, 64> text{};
   const auto [end, error] =
       std::to_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed);
   return error == std::errc() ? std::string(text.data(), end) : "0";

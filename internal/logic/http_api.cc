@@ -39,7 +39,7 @@ std::string ClientIp(const HttpRequest& request) {
 }  // namespace
 
 const std::vector<HttpApi::Row>& HttpApi::Rows() {
-  static const std::vector<Row> kRows = {
+  static const std::vector<Row> rows = {
       {"POST", "/goim/push/keys", &HttpApi::PushKeys},
       {"POST", "/goim/push/mids", &HttpApi::PushMids},
       {"POST", "/goim/push/room", &HttpApi::PushRoom},
@@ -50,7 +50,7 @@ const std::vector<HttpApi::Row>& HttpApi::Rows() {
       {"GET", "/goim/nodes/weighted", &HttpApi::NodesWeighted},
       {"GET", "/goim/nodes/instances", &HttpApi::NodesInstances},
   };
-  return kRows;
+  return rows;
 }
 
 HttpApi::HttpApi(web::HttpServer& http, HttpPorts ports, const ApiKeys& keys)
@@ -62,7 +62,7 @@ HttpApi::HttpApi(web::HttpServer& http, HttpPorts ports, const ApiKeys& keys)
                    counts_.unauthorized.Add();
                    return responder.Send(goim::UnauthorizedReply());
                  }
-                 (this->*handler)(std::move(request), responder);
+                 handler(*this, std::move(request), responder);
                });
   }
   http.Fallback(Elsewhere);
@@ -153,21 +153,22 @@ void HttpApi::OnlineTop(HttpRequest&& request, const Responder& responder) {
 void HttpApi::OnlineRoom(HttpRequest&& request, const Responder& responder) {
   goim::Query query(request.query);
   const std::string type = query.Text("type", "Type", goim::Need::kRequired);
+  const std::string prefix = type + "://";
   std::vector<std::pair<std::string, std::int32_t>> counts;
   for (std::string& room : query.Texts("rooms", "Rooms", goim::Need::kRequired)) {
-    const std::int32_t count = ports_.count_of(type + "://" + room);
+    const std::int32_t count = ports_.count_of(prefix + room);
     counts.emplace_back(std::move(room), count);
   }
   if (!query.error().empty()) return Refuse(query.error(), responder);
   responder.Send(goim::DataReply(goim::RoomCountsJson(std::move(counts))));
 }
 
-void HttpApi::OnlineTotal(HttpRequest&&, const Responder& responder) {
+void HttpApi::OnlineTotal(HttpRequest&&, const Responder& responder) const {
   const auto [connections, addresses] = ports_.totals();
   responder.Send(goim::DataReply(goim::TotalsJson(connections, addresses)));
 }
 
-void HttpApi::NodesWeighted(HttpRequest&& request, const Responder& responder) {
+void HttpApi::NodesWeighted(HttpRequest&& request, const Responder& responder) const {
   const std::string platform = goim::Query(request.query).Text("platform", "Platform");
   const NodesOptions& options = ports_.nodes;
   goim::Weighted out;
@@ -185,7 +186,7 @@ void HttpApi::NodesWeighted(HttpRequest&& request, const Responder& responder) {
   responder.Send(goim::DataReply(goim::WeightedJson(out)));
 }
 
-void HttpApi::NodesInstances(HttpRequest&&, const Responder& responder) {
+void HttpApi::NodesInstances(HttpRequest&&, const Responder& responder) const {
   responder.Send(goim::DataReply(goim::InstancesJson(ports_.instances())));
 }
 

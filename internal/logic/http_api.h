@@ -63,7 +63,7 @@ class HttpApi {
   const HttpApiCounts& counts() const { return counts_; }
 
  private:
-  using Handler = void (HttpApi::*)(web::HttpRequest&&, const web::Responder&);
+  using Handler = std::function<void(HttpApi&, web::HttpRequest&&, const web::Responder&)>;
   struct Row {
     std::string_view method;
     std::string_view path;
@@ -77,9 +77,9 @@ class HttpApi {
   void PushAll(web::HttpRequest&& request, const web::Responder& responder);
   void OnlineTop(web::HttpRequest&& request, const web::Responder& responder);
   void OnlineRoom(web::HttpRequest&& request, const web::Responder& responder);
-  void OnlineTotal(web::HttpRequest&& request, const web::Responder& responder);
-  void NodesWeighted(web::HttpRequest&& request, const web::Responder& responder);
-  void NodesInstances(web::HttpRequest&& request, const web::Responder& responder);
+  void OnlineTotal(web::HttpRequest&& request, const web::Responder& responder) const;
+  void NodesWeighted(web::HttpRequest&& request, const web::Responder& responder) const;
+  void NodesInstances(web::HttpRequest&& request, const web::Responder& responder) const;
   static void Elsewhere(web::HttpRequest&& request, const web::Responder& responder);
 
   void Refuse(const std::string& error, const web::Responder& responder);

@@ -85,13 +85,13 @@ struct Relay::Batch {
   };
   std::vector<Entry> entries;
 
-  static Batch ToComets(KeysByComet groups, const PushMsg& message, int partitions) {
+  static Batch ToComets(const KeysByComet& groups, const PushMsg& message, int partitions) {
     Batch batch;
-    for (auto& [comet, keys] : groups) {
+    for (const auto& [comet, keys] : groups) {
       PushMsg entry = message;
       entry.set_server(comet.value());
-      for (std::string& key : keys) {
-        entry.add_keys(std::move(key));
+      for (const std::string& key : keys) {
+        entry.add_keys(key);
       }
       batch.entries.push_back({bus::PartitionOf(comet.value(), partitions), std::move(entry)});
     }
@@ -110,9 +110,9 @@ void Relay::PushKeys(std::int32_t op, std::vector<Key> keys, std::string body, O
       return done(places.error());
     }
     std::uint64_t nowhere = 0;
-    KeysByComet groups = GroupKeys(*wanted, *places, &nowhere);
+    const KeysByComet groups = GroupKeys(*wanted, *places, &nowhere);
     counts_.unrouted.Add(nowhere);
-    Publish(Batch::ToComets(std::move(groups), *message, ports_.partitions), counts_.keys, done);
+    Publish(Batch::ToComets(groups, *message, ports_.partitions), counts_.keys, done);
   });
 }
 
@@ -121,16 +121,16 @@ void Relay::PushMids(std::int32_t op,
                      std::string body,
                      OnStored done) {
   auto message = std::make_shared<const PushMsg>(Message(PushMsg::PUSH, op, std::move(body)));
-  ports_.find_mids(mids, [this, wanted = mids.size(), message,
-                          done = std::move(done)](auto places) {
-    if (!places) {
-      counts_.failed.Add();
-      return done(places.error());
-    }
-    KeysByComet groups = GroupPlaces(*places);
-    if (groups.empty()) counts_.unrouted.Add(wanted);
-    Publish(Batch::ToComets(std::move(groups), *message, ports_.partitions), counts_.mids, done);
-  });
+  ports_.find_mids(
+      mids, [this, wanted = mids.size(), message, done = std::move(done)](auto places) {
+        if (!places) {
+          counts_.failed.Add();
+          return done(places.error());
+        }
+        const KeysByComet groups = GroupPlaces(*places);
+        if (groups.empty()) counts_.unrouted.Add(wanted);
+        Publish(Batch::ToComets(groups, *message, ports_.partitions), counts_.mids, done);
+      });
 }
 
 void Relay::PushRoom(std::int32_t op, const RoomId& room, std::string body, OnStored done) {
@@ -149,7 +149,7 @@ void Relay::PushAll(std::int32_t op, std::int32_t speed, std::string body, OnSto
   Publish(std::move(batch), counts_.all, std::move(done));
 }
 
-void Relay::Publish(Batch batch, Counter& accepted, OnStored done) {
+void Relay::Publish(Batch&& batch, Counter& accepted, OnStored done) {
   auto finish = [this, &accepted, done = std::move(done)](Status stored) {
     (stored ? accepted : counts_.failed).Add();
     done(std::move(stored));

@@ -60,7 +60,7 @@ class Relay {
 
  private:
   struct Batch;  // entries by partition, in order
-  void Publish(Batch batch, Counter& accepted, OnStored done);
+  void Publish(Batch&& batch, Counter& accepted, OnStored done);
 
   RelayPorts ports_;
   RelayCounts counts_;

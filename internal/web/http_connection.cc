@@ -10,8 +10,8 @@
 namespace encke::web {
 namespace {
 
-constexpr std::size_t kInputHigh = 256 * 1024;
-constexpr std::size_t kKeepBytes = 16 * 1024;  // a buffer larger than this is given back
+constexpr std::size_t kInputHigh = 256UL * 1024;
+constexpr std::size_t kKeepBytes = 16UL * 1024;  // a buffer larger than this is given back
 
 bool MustHaveLength(std::string_view method) {
   return method == "POST" || method == "PUT" || method == "PATCH";

@@ -6,6 +6,7 @@
 
 #include <ev.h>
 #include <libwebsockets.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -19,10 +20,10 @@ namespace {
 static_assert(HttpConnection::kOutHead >= LWS_PRE);
 
 constexpr double kSweepSeconds = 0.5;
-constexpr std::int64_t kLingerMs = 2000;      // for the client to close after the last reply
-constexpr std::int64_t kStopMs = 5000;        // for answers under way
-constexpr std::size_t kOutHigh = 256 * 1024;  // start no more requests before this has left
-constexpr int kRoundsMax = 256;               // then sockets get their turn
+constexpr std::int64_t kLingerMs = 2000;        // for the client to close after the last reply
+constexpr std::int64_t kStopMs = 5000;          // for answers under way
+constexpr std::size_t kOutHigh = 256UL * 1024;  // start no more requests before this has left
+constexpr int kRoundsMax = 256;                 // then sockets get their turn
 constexpr unsigned kReadBytes = 64 * 1024;
 
 HttpLoop& LoopOf(lws* wsi) {
@@ -52,8 +53,15 @@ int OnEvent(lws* wsi, lws_callback_reasons reason, void*, void* in, std::size_t 
 
 constexpr const char* kProtocol = "http";
 
-const lws_protocols kProtocols[] = {{kProtocol, OnEvent, 0, 0, 0, nullptr, 0},
-                                    {nullptr, nullptr, 0, 0, 0, nullptr, 0}};
+constexpr lws_protocols kProtocols[] = {{kProtocol, OnEvent, 0, 0, 0, nullptr, 0},
+                                        {nullptr, nullptr, 0, 0, 0, nullptr, 0}};
+
+// Past ten million files, which is what "unlimited" containers say, libwebsockets takes the number
+// for an error and holds 2560.  Told one by us it obeys, but looks connections up one by one.
+bool FileLimitConfuses() {
+  rlimit files{};
+  return getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur > 10'000'000;
+}
 
 void OnLwsLog(int, const char* line) {
   static log::RateLimit limit(1);
@@ -100,6 +108,9 @@ Status HttpLoop::Init() {
   info.options = LWS_SERVER_OPTION_LIBEV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS;
   info.foreign_loops = loops;
   info.pt_serv_buf_size = kReadBytes;
+  if (FileLimitConfuses()) {
+    info.fd_limit_per_thread = static_cast<unsigned>(shared_.options.connections_max + 1024);
+  }
   info.user = this;
   context_ = lws_create_context(&info);
   if (context_ != nullptr) vhost_ = lws_create_vhost(context_, &info);
@@ -154,8 +165,8 @@ void HttpLoop::Work() {
     for (NewSocket& socket : post.sockets) {
       Adopt(std::move(socket));
     }
-    for (Answer& answer : post.answers) {
-      Deliver(std::move(answer));
+    for (const Answer& answer : post.answers) {
+      Deliver(answer);
     }
     if (post.stop) BeginStop();
     for (const std::uint64_t id : std::exchange(touched_, {})) {
@@ -164,8 +175,7 @@ void HttpLoop::Work() {
   }
   SettleDirty();
   if (!touched_.empty()) ev_async_send(loop_, &watchers_->bell);
-  const bool late = stopping_ && MonotonicMs() >= stop_deadline_ms_;
-  if (stopping_ && (connections_.empty() || late)) ev_break(loop_, EVBREAK_ALL);
+  if (stopping_) EndWhenDone();
 }
 
 void HttpLoop::Adopt(NewSocket socket) {
@@ -248,7 +258,7 @@ void HttpLoop::Handle(HttpConnection& connection, HttpRequest request) {
   shared_.Find(request.method, *path)(std::move(request), responder);
 }
 
-void HttpLoop::Deliver(Answer answer) {
+void HttpLoop::Deliver(const Answer& answer) {
   const auto found = connections_.find(answer.connection);
   if (found == connections_.end()) return;  // the client has gone
   HttpConnection& connection = *found->second;
@@ -275,8 +285,9 @@ void HttpLoop::Settle(HttpConnection& connection) {
     connection.reading = !high;
     lws_rx_flow_control(connection.wsi, high ? 0 : 1);
   }
-  if (connection.phase != Phase::kClosing || connection.shut) return;
   if (lws_partial_buffered(connection.wsi) != 0) return;  // OnWriteable comes back here
+  if (stopping_ && connection.idle()) return Kill(connection);
+  if (connection.phase != Phase::kClosing || connection.shut) return;
   connection.shut = true;
   connection.deadline_ms = MonotonicMs() + kLingerMs;
   if (stopping_) {
@@ -336,6 +347,20 @@ void HttpLoop::BeginStop() {
   for (HttpConnection* connection : quiet) {
     Kill(*connection);
   }
+}
+
+// Ends when all are gone, or when the time is up: then whoever is left is closed without an answer.
+void HttpLoop::EndWhenDone() {
+  if (MonotonicMs() >= stop_deadline_ms_) {
+    std::vector<HttpConnection*> left;
+    for (const auto& [id, connection] : connections_) {
+      left.push_back(connection.get());
+    }
+    for (HttpConnection* connection : left) {
+      Kill(*connection);
+    }
+  }
+  if (connections_.empty()) ev_break(loop_, EVBREAK_ALL);
 }
 
 void HttpLoop::RefreshDate() {

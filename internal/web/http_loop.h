@@ -57,13 +57,14 @@ class HttpLoop {
   void Adopt(NewSocket socket);
   void Touch(std::uint64_t id);
   void Advance(std::uint64_t id);
-  void Deliver(Answer answer);
+  void Deliver(const Answer& answer);
   void Handle(HttpConnection& connection, HttpRequest request);
   bool Flush(HttpConnection& connection);
   void SettleDirty();
   void Settle(HttpConnection& connection);
   void Kill(HttpConnection& connection);
   void BeginStop();
+  void EndWhenDone();
   void RefreshDate();
 
   HttpShared& shared_;

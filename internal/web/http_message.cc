@@ -14,7 +14,7 @@ namespace {
 
 // The head being read: where it goes, and what only matters while reading.
 struct Reading {
-  HttpHead* head;
+  HttpHead* head = nullptr;
   bool seen_host = false;
   bool transfer_encoding = false;
 };

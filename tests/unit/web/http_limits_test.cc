@@ -92,6 +92,31 @@ TEST_F(HttpServerTest, AnAnswerAfterTheServerIsGoneDoesNoHarm) {
   kept.clear();
 }
 
+TEST_F(HttpServerTest, StopClosesWhoWasAnsweredWhileItWasAsked) {
+  const auto port = Serve();
+  std::vector<std::unique_ptr<RawClient>> clients;
+  for (int i = 0; i < 20; ++i) {
+    clients.push_back(std::make_unique<RawClient>(port));
+    ASSERT_TRUE(clients.back()->Send(Get("/later")));
+  }
+  Waiting all;
+  while (all.size() < 20) {
+    for (auto& one : TakeWaiting(static_cast<int>(all.size()) + 1)) {
+      all.push_back(std::move(one));
+    }
+  }
+  // Answers and the wish to stop meet in the loop in any order.
+  std::thread stopping([&] { server->Stop(); });
+  for (auto& [query, responder] : all) {
+    responder.Send(Text("bye"));
+  }
+  stopping.join();
+  for (auto& client : clients) {
+    EXPECT_EQ(client->Read().body, "bye");
+    EXPECT_TRUE(client->AtEnd());
+  }
+}
+
 TEST_F(HttpServerTest, StopAcceptingKeepsWhatIsOpen) {
   const auto port = Serve();
   RawClient client(port);
