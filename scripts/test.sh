@@ -1,12 +1,86 @@
 #!/usr/bin/env bash
-# usage: scripts/test.sh BUILDDIR: runs every test and ends with "N passed, N failed".
+# Every test there is: unit, live (against a real redis and nats), integration, browser.
+# usage: scripts/test.sh BUILDDIR
+#
+# The last line, alone, is "N passed, N failed".  A part that cannot run counts as a failure, and so
+# does a test that was skipped.
 set -uo pipefail
-cd "$(dirname "$0")/.."
-build=$1
-log=$build/unit.log
-ctest --test-dir "$build" -L unit -j "$(nproc)" --output-on-failure | tee "$log"
-status=${PIPESTATUS[0]}
-failed=$(sed -nE 's/^.* ([0-9]+) tests? failed out of ([0-9]+)$/\1/p' "$log")
-total=$(sed -nE 's/^.* tests? failed out of ([0-9]+)$/\1/p' "$log")
-echo "$((${total:-0} - ${failed:-0})) passed, ${failed:-0} failed"
-[ "$status" -eq 0 ] && [ "${total:-0}" -gt 0 ]
+cd "$(dirname "$0")/.." || exit 1
+build=${1:?usage: scripts/test.sh BUILDDIR}
+logs=$build/test-logs
+mkdir -p "$logs"
+passed=0
+failed=0
+
+part() {  # name passed failed: one line, and into the sums; a part without any test has failed
+  local good=${2:-0} bad=${3:-0} note=""
+  ((good + bad)) || { bad=1; note=" (it could not run; see $logs/$1.log)"; }
+  printf '%-12s %5d passed, %d failed, %d s%s\n' "$1" "$good" "$bad" $((SECONDS - began)) "$note"
+  passed=$((passed + good))
+  failed=$((failed + bad))
+}
+
+run() {  # name command...: shows the output and keeps it
+  local name=$1
+  shift
+  began=$SECONDS
+  echo "== $name"
+  "$@" 2>&1 | tee "$logs/$name.log"
+  return "${PIPESTATUS[0]}"
+}
+
+of() { grep -aoE "$2" "$logs/$1.log" | tail -1 | grep -oE '[0-9]+' | head -1; }
+
+sum_ctest() {  # name status
+  local all bad
+  all=$(of "$1" 'failed out of [0-9]+')
+  bad=$(of "$1" '[0-9]+ tests? failed out of')
+  (($2 == 0 || ${bad:-0} > 0)) || bad=1
+  part "$1" $((${all:-0} - ${bad:-0})) "${bad:-0}"
+}
+
+labelled() { ctest --test-dir "$build" -N -L "$1" 2>/dev/null | sed -nE 's/^Total Tests: //p'; }
+
+python=python3
+if /usr/bin/python3 -c 'import pytest' 2>/dev/null; then python=/usr/bin/python3; fi
+
+# ---- unit and live ----------------------------------------------------------------------------
+run unit ctest --test-dir "$build" -L unit -j "$(nproc)" --output-on-failure --progress
+sum_ctest unit $?
+if (($(labelled live) > 0)); then
+  run live ctest --test-dir "$build" -L live --output-on-failure --progress
+  sum_ctest live $?
+fi
+
+# ---- integration ------------------------------------------------------------------------------
+ENCKE_BUILD="$build" run integration "$python" -m pytest -p no:cacheprovider -q --tb=short \
+  --durations=5 tests/integration
+status=$?
+bad=$(($(of integration '[0-9]+ failed') + $(of integration '[0-9]+ errors?') \
+  + $(of integration '[0-9]+ skipped') + 0))
+((status == 0 || bad > 0)) || bad=1
+part integration "$(of integration '[0-9]+ passed')" "$bad"
+
+# ---- browser ----------------------------------------------------------------------------------
+# playwright-core drives Debian's chromium; it is fetched once, by lock file, into build/browser.
+browser_ready() {
+  mkdir -p build/browser
+  cmp -s tests/browser/package-lock.json build/browser/installed-lock.json && return
+  cp tests/browser/package.json tests/browser/package-lock.json build/browser/
+  (cd build/browser && npm ci --no-audit --no-fund --loglevel=error) &&
+    cp tests/browser/package-lock.json build/browser/installed-lock.json
+}
+browser_tests() {
+  browser_ready || return 1
+  ENCKE_BUILD="$build" node --test --test-reporter=tap \
+    tests/browser/encke.test.mjs tests/browser/demo.test.mjs
+}
+run browser browser_tests
+status=$?
+bad=$(($(of browser '^# fail [0-9]+') + $(of browser '^# skipped [0-9]+') \
+  + $(of browser '^# cancelled [0-9]+') + 0))
+((status == 0 || bad > 0)) || bad=1
+part browser "$(of browser '^# pass [0-9]+')" "$bad"
+
+echo "$passed passed, $failed failed"
+((failed == 0))

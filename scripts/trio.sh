@@ -153,7 +153,7 @@ start_daemon() {  # kind instance: the environment overrides configs/<kind>.yaml
     comet) env+=(ENCKE_TCP_LISTEN="$host:${ports[0]}" ENCKE_WS_LISTEN="$host:${ports[1]}"
       ENCKE_GRPC_LISTEN="$host:${ports[2]}") ;;
   esac
-  launch "$name" env "${env[@]}" "$build/$1" "configs/$1.yaml"
+  launch "$name" env "${env[@]}" "$build/$1" --config "configs/$1.yaml"
 }
 
 await_ready() {  # kind instance

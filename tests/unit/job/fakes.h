@@ -58,14 +58,6 @@ inline std::string Text(const PushDown& down) {
 // The outside of links: streams are kept by address, timers run when the test says so.
 class FakeWorld {
  public:
-  FakeWorld() = default;
-  FakeWorld(const FakeWorld&) = delete;
-  FakeWorld& operator=(const FakeWorld&) = delete;
-  ~FakeWorld() {  // links and streams hold each other
-    for (auto& stream : streams)
-      stream->user = nullptr;
-  }
-
   class Stream : public rpc::StreamHandle {
    public:
     void Kick() override { ++kicks; }

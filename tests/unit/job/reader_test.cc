@@ -107,14 +107,14 @@ class ReaderTest : public testing::Test {
                             [&] { return saved[partition] == std::pair(fence, seq); });
   }
 
-  std::mutex mutex;
-  std::condition_variable changed;
-  std::map<int, std::pair<std::uint64_t, std::uint64_t>> saved;
   FakeWorld world;
   FakeLog log;
   Stats stats;
   Router router{"job7", LinkOptions{}, world.ports(), stats};
   Readers readers{log.Open(), router, stats};
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::map<int, std::pair<std::uint64_t, std::uint64_t>> saved;
 };
 
 TEST_F(ReaderTest, TheCheckpointIsWhatEverybodyAcknowledged) {
