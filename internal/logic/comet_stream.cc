@@ -8,7 +8,7 @@ namespace encke::logic {
 
 namespace {
 
-constexpr std::size_t kMessageBytes = 1024 * 1024;  // about; gRPC takes 16 MiB
+constexpr std::size_t kMessageBytes = 1 << 20;  // about; gRPC takes 16 MiB
 constexpr std::size_t kReplyOverhead = 64;
 constexpr std::size_t kTotalsPerMessage = 10'000;
 

@@ -15,7 +15,7 @@ using std::chrono::minutes;
 using std::chrono::seconds;
 
 constexpr std::int64_t kMillion = 1'000'000;
-constexpr std::int64_t kMega = 1024 * 1024;
+constexpr std::int64_t kMega = 1 << 20;
 constexpr std::int64_t kPortMax = 65'535;
 
 std::string HostName() {
@@ -36,7 +36,7 @@ void ReadDoors(ConfigReader& in, LogicConfig& out) {
   in.Key("http.listen", &out.http.address);
   in.Key("http.threads", &out.http.threads, 1, 64);
   in.Key("http.body_bytes_max", &out.http.body_bytes_max, 1024, 8 * kMega);
-  in.Key("http.header_bytes_max", &out.http.header_bytes_max, 8 * 1024, 16 * kMega);
+  in.Key("http.header_bytes_max", &out.http.header_bytes_max, 8192, 16 * kMega);
   in.Key("http.connections_max", &out.http.connections_max, 1, kMillion);
   in.Key("http.idle_timeout", &out.http.idle_timeout, seconds(1), hours(1));
   in.Key("http.demo", &out.demo);

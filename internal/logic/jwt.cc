@@ -26,7 +26,7 @@ using Json = nlohmann::json;
 
 constexpr std::size_t kTokenBytesMax = 8192;
 constexpr std::size_t kSecretBytesMin = 32;
-constexpr std::size_t kFileBytesMax = 64 * 1024;
+constexpr std::size_t kFileBytesMax = 65'536;
 constexpr std::size_t kEs256Bytes = 64;  // r and s
 
 enum class Algorithm : std::uint8_t { kHs256, kRs256, kEs256, kEdDsa };

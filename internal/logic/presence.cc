@@ -148,18 +148,21 @@ class Presence::Impl {
     totals_.With([&](RoomTotals& totals) { totals.Keep(ids); });
     failed_ = false;
     reads_ = ids.size() + 1;  // one more: the round cannot end while it is begun
-    for (const ServerId& id : ids) {
-      const auto known =
-          totals_.With([&](const RoomTotals& totals) { return totals.VersionOf(id); });
-      online_.Read(id, known, [this, id](Result<store::Online::Table> table) {
-        if (!table) failed_ = true;
-        if (table && table->changed) {
-          totals_.With([&](RoomTotals& totals) { totals.Put(id, std::move(table->seen)); });
-        }
-        EndRead();
-      });
-    }
+    for (const ServerId& id : ids)
+      Read(id);
     EndRead();
+  }
+
+  void Read(const ServerId& comet) {
+    const auto known =
+        totals_.With([&](const RoomTotals& totals) { return totals.VersionOf(comet); });
+    online_.Read(comet, known, [this, comet](Result<store::Online::Table> table) {
+      if (!table) failed_ = true;
+      if (table && table->changed) {
+        totals_.With([&](RoomTotals& totals) { totals.Put(comet, std::move(table->seen)); });
+      }
+      EndRead();
+    });
   }
 
   // What could be read counts; of the others the last table does.

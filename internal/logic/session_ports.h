@@ -56,7 +56,7 @@ class StorePorts final : public SessionPorts {
               bool snapshot,
               const store::RoomTable& changes,
               OnDone done) override {
-    online_.Report(comet, snapshot, changes, std::move(done));
+    online_.Report(comet, snapshot, changes, done);
   }
   void CheckMemory(OnMemory done) override { sessions_.CheckMemory(std::move(done)); }
   RoomTotals::Sum Rooms() override { return presence_.Rooms(); }

@@ -72,7 +72,7 @@ Online::Online(Redis& redis, Duration expire)
 void Online::Report(const ServerId& comet,
                     bool snapshot,
                     const RoomTable& changes,
-                    std::function<void(Status)> done) {
+                    const std::function<void(Status)>& done) {
   const std::vector<std::string> keys = {"ol_" + comet.value(), "olv_" + comet.value()};
   // Answers come in order; an error of any piece is the answer of all.
   auto state = std::make_shared<Guarded<Status>>(Ok{});
@@ -89,13 +89,14 @@ void Online::Report(const ServerId& comet,
     last = next == changes.end();
     if (last) arguments[2] = "1";
     first = false;
-    redis_.Eval(report_, keys, std::move(arguments), [state, last, done](Result<Reply> reply) {
-      const Status now = state->With([&](Status& s) {
-        if (!reply) s = reply.error();
-        return s;
-      });
-      if (last) done(now);
-    });
+    redis_.Eval(report_, keys, std::move(arguments),
+                [state, last, done](const Result<Reply>& reply) {
+                  const Status now = state->With([&](Status& s) {
+                    if (!reply) s = reply.error();
+                    return s;
+                  });
+                  if (last) done(now);
+                });
   }
 }
 
@@ -103,7 +104,8 @@ void Online::Read(const ServerId& comet,
                   std::int64_t known_version,
                   std::function<void(Result<Table>)> done) {
   redis_.Eval(read_, {"ol_" + comet.value(), "olv_" + comet.value()},
-              {std::to_string(known_version)}, [done = std::move(done)](Result<Reply> reply) {
+              {std::to_string(known_version)},
+              [done = std::move(done)](const Result<Reply>& reply) {
                 if (!reply) return done(reply.error());
                 if (reply->list.empty()) return done(Error{Errc::kInvalid, "read: no answer"});
                 done(ReadTable(*reply));

@@ -36,7 +36,7 @@ class Online {
   void Report(const ServerId& comet,
               bool snapshot,
               const RoomTable& changes,
-              std::function<void(Status)> done);
+              const std::function<void(Status)>& done);
   struct Seen {
     std::int64_t version = -1;
     RoomTable rooms;

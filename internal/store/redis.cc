@@ -74,7 +74,7 @@ class Redis::Impl {
     command.done(Error{code, why});
   }
 
-  void Wake() {
+  void Wake() const {
     const std::uint64_t one = 1;
     [[maybe_unused]] const auto written = write(wake_fd_, &one, sizeof(one));
   }

@@ -158,7 +158,7 @@ void RedisLink::Shut() {
   while (!waiting_.empty()) {
     Command command = std::move(waiting_.front());
     waiting_.pop_front();
-    Answer(std::move(command), Error{Errc::kClosed, "stopping"});
+    Answer(command, Error{Errc::kClosed, "stopping"});
   }
 }
 
@@ -194,7 +194,7 @@ void RedisLink::HandShake() {
     command.arguments = std::move(arguments);
     command.hand_shake = true;
     command.posted_us = MonotonicUs();
-    command.done = [this, step, last](Result<Reply> reply) { Greeted(step, reply, last); };
+    command.done = [this, step, last](const Result<Reply>& reply) { Greeted(step, reply, last); };
     load_.fetch_add(1);
     Send(std::move(command));
   };
@@ -256,10 +256,10 @@ void RedisLink::OnCommandReply(void* raw) {
   flying_.pop_front();
   if (raw == nullptr) {
     up_ = false;  // what the callback below asks for must wait for the next connection
-    return Answer(std::move(command), WhyLost());
+    return Answer(command, WhyLost());
   }
   const auto& reply = *static_cast<redisReply*>(raw);
-  if (reply.type != REDIS_REPLY_ERROR) return Answer(std::move(command), CopyReply(reply));
+  if (reply.type != REDIS_REPLY_ERROR) return Answer(command, CopyReply(reply));
   const std::string text(reply.str, reply.len);
   if (command.script != nullptr && !command.by_text && StartsWith(text, "NOSCRIPT")) {
     scripts_.erase(command.script->sha);
@@ -267,7 +267,7 @@ void RedisLink::OnCommandReply(void* raw) {
   }
   // The master became a replica: perhaps the address leads to another server by now.
   if (StartsWith(text, "READONLY")) Drop(text);
-  Answer(std::move(command), ReadError(text));
+  Answer(command, ReadError(text));
 }
 
 Error RedisLink::WhyLost() const {
@@ -276,7 +276,7 @@ Error RedisLink::WhyLost() const {
   return {Errc::kUnavailable, "the connection to Redis was lost"};
 }
 
-void RedisLink::Answer(Command command, Result<Reply> reply) {
+void RedisLink::Answer(const Command& command, Result<Reply> reply) {
   load_.fetch_sub(1);
   if (!command.hand_shake) {
     counts_.latency_us.Observe(static_cast<std::uint64_t>(MonotonicUs() - command.posted_us));
@@ -301,7 +301,7 @@ void RedisLink::Expire(std::int64_t now_us) {
   while (!waiting_.empty() && now_us - waiting_.front().posted_us >= patience) {
     Command command = std::move(waiting_.front());
     waiting_.pop_front();
-    Answer(std::move(command), Error{Errc::kUnavailable, "Redis is away"});
+    Answer(command, Error{Errc::kUnavailable, "Redis is away"});
   }
 }
 

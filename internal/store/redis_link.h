@@ -53,7 +53,7 @@ class RedisLink {
   void Drop(std::string why);
   void BackOff();
   void Send(Command command);
-  void Answer(Command command, Result<Reply> reply);
+  void Answer(const Command& command, Result<Reply> reply);
   void Expire(std::int64_t now_us);
   int PollTimeout(std::int64_t now_us) const;
   void OnCommandReply(void* raw);

@@ -177,7 +177,7 @@ void Sessions::Arrive(Mid mid,
   redis_.Eval(arrive_, KeysOf(mid, key),
               {server.value(), key.value(), std::to_string(mid.value()),
                std::to_string(options_.expire.count())},
-              [key, done = std::move(done)](Result<Reply> reply) {
+              [key, done = std::move(done)](const Result<Reply>& reply) {
                 if (!reply) return done(reply.error());
                 if (reply->list.empty()) return done(Error{Errc::kInvalid, "arrive: no answer"});
                 Arrival arrival;
@@ -197,7 +197,7 @@ void Sessions::Renew(Mid mid,
   redis_.Eval(renew_, KeysOf(mid, key),
               {server.value(), key.value(), std::to_string(mid.value()),
                std::to_string(options_.expire.count()), std::to_string(generation)},
-              [done = std::move(done)](Result<Reply> reply) {
+              [done = std::move(done)](const Result<Reply>& reply) {
                 if (!reply) return done(reply.error());
                 if (reply->integer == 0) return done(Error{Errc::kConflict, "a newer login"});
                 done(Ok{});
@@ -210,7 +210,7 @@ void Sessions::Depart(Mid mid,
                       std::uint64_t generation,
                       std::function<void(Status)> done) {
   redis_.Eval(depart_, KeysOf(mid, key), {server.value(), key.value(), std::to_string(generation)},
-              [done = std::move(done)](Result<Reply> reply) {
+              [done = std::move(done)](const Result<Reply>& reply) {
                 if (!reply) return done(reply.error());
                 done(Ok{});
               });
@@ -223,7 +223,7 @@ void Sessions::FindKeys(const std::vector<Key>& keys,
   command.reserve(keys.size() + 1);
   for (const Key& key : keys)
     command.push_back("key_" + key.value());
-  redis_.Call(std::move(command), [keys, done = std::move(done)](Result<Reply> reply) {
+  redis_.Call(std::move(command), [keys, done = std::move(done)](const Result<Reply>& reply) {
     if (!reply) return done(reply.error());
     if (reply->list.size() != keys.size()) return done(Error{Errc::kInvalid, "mget: short answer"});
     std::vector<Place> places;
@@ -245,7 +245,7 @@ void Sessions::FindMids(const std::vector<Mid>& mids,
   search->found.With([&](MidSearch::Found& f) { f.missing = members.size(); });
   for (const Mid& mid : members) {
     redis_.Call({"HGETALL", "mid_" + std::to_string(mid.value())},
-                [search, mid](Result<Reply> reply) { search->Add(mid, reply); });
+                [search, mid](const Result<Reply>& reply) { search->Add(mid, reply); });
   }
 }
 
@@ -254,14 +254,16 @@ void Sessions::Forget(const Place& place) {
 }
 
 void Sessions::CheckMemory(std::function<void(Result<Memory>)> done) {
-  redis_.Eval(memory_, {"encke_epoch"}, {NewUuid()}, [done = std::move(done)](Result<Reply> reply) {
-    if (!reply) return done(reply.error());
-    if (reply->list.size() != 2) return done(Error{Errc::kInvalid, "memory: no answer"});
-    Memory memory;
-    memory.name = reply->list[0].text;
-    memory.age = Duration(Number<std::int64_t>(reply->list[1].text) / 1000);
-    done(std::move(memory));
-  });
+  redis_.Eval(memory_, {"encke_epoch"}, {NewUuid()},
+              [done = std::move(done)](const Result<Reply>& reply) {
+                if (!reply) return done(reply.error());
+                if (reply->list.size() != 2)
+                  return done(Error{Errc::kInvalid, "memory: no answer"});
+                Memory memory;
+                memory.name = reply->list[0].text;
+                memory.age = Duration(Number<std::int64_t>(reply->list[1].text) / 1000);
+                done(std::move(memory));
+              });
 }
 
 }  // namespace encke::store
