@@ -30,7 +30,7 @@ namespace encke::web {
 struct HttpOptions {
   std::string address = "127.0.0.1:0";
   int threads = 1;
-  std::size_t body_bytes_max = 1024UL * 1024;
+  std::size_t body_bytes_max = 512UL * 1024;
   std::size_t header_bytes_max = 1024UL * 1024;  // lists travel in the query; Go allows as much
   std::size_t connections_max = 8192;
   Duration idle_timeout{60'000};
