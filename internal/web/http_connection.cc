@@ -13,10 +13,6 @@ namespace {
 constexpr std::size_t kInputHigh = 256UL * 1024;
 constexpr std::size_t kKeepBytes = 16UL * 1024;  // a buffer larger than this is given back
 
-bool MustHaveLength(std::string_view method) {
-  return method == "POST" || method == "PUT" || method == "PATCH";
-}
-
 HttpRequest RequestOf(const HttpHead& head, const std::string& peer_ip) {
   HttpRequest request;
   request.method = head.method;
@@ -48,7 +44,7 @@ bool HttpConnection::InputIsHigh() const {
 std::optional<HttpRequest> HttpConnection::Next(std::string_view date) {
   if (phase != Phase::kReading) return std::nullopt;
   if (!has_head_ && !ReadHead(date)) return std::nullopt;
-  if (in_.size() - at_ < head_bytes_ + body_bytes_) return std::nullopt;
+  if (!BodyIsThere(date)) return std::nullopt;
   phase = Phase::kHandling;
   complete_us_ = MonotonicUs();
   shared_.counts.requests.Add();
@@ -71,7 +67,6 @@ bool HttpConnection::ReadHead(std::string_view date) {
     case HeadParsed::kHead:
       break;
   }
-  if (!head.content_length && MustHaveLength(head.method)) status = 411;
   if (head.content_length.value_or(0) > shared_.options.body_bytes_max) status = 413;
   if (status != 0) {
     Refuse(status, date);
@@ -79,18 +74,39 @@ bool HttpConnection::ReadHead(std::string_view date) {
   }
   has_head_ = true;
   body_bytes_ = head.content_length.value_or(0);
+  chunked_ = head.chunked;
   http11_ = head.http11;
   keep_alive_ = head.keep_alive;
   is_head_ = head.method == "HEAD";
   request_ = RequestOf(head, peer_ip_);
-  const bool waits = head.expects_continue && text.size() == head_bytes_ && body_bytes_ > 0;
+  const bool has_body = chunked_ || body_bytes_ > 0;
+  const bool waits = head.expects_continue && text.size() == head_bytes_ && has_body;
   if (waits) out_.append("HTTP/1.1 100 Continue\r\n\r\n");
   return true;
 }
 
+bool HttpConnection::BodyIsThere(std::string_view date) {
+  if (!chunked_) return in_.size() - at_ >= head_bytes_ + body_bytes_;
+  const std::string_view text = std::string_view(in_).substr(at_ + head_bytes_);
+  switch (TakeChunks(text, shared_.options.body_bytes_max, &request_.body, &body_bytes_)) {
+    case ChunksParsed::kDone:
+      return true;
+    case ChunksParsed::kNeedMore:
+      return false;
+    case ChunksParsed::kBad:
+      Refuse(400, date);
+      return false;
+    case ChunksParsed::kTooLarge:
+      Refuse(413, date);
+      return false;
+  }
+  assert(false);
+  return false;
+}
+
 HttpRequest HttpConnection::TakeRequest() {
   HttpRequest request = std::move(request_);
-  request.body = in_.substr(at_ + head_bytes_, body_bytes_);
+  if (!chunked_) request.body = in_.substr(at_ + head_bytes_, body_bytes_);
   at_ += head_bytes_ + body_bytes_;
   has_head_ = false;
   scanned_ = 0;

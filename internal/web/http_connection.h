@@ -8,7 +8,8 @@
 //
 // Owner    HttpLoop.
 // Thread   its loop's.
-// Limit    input: header_bytes_max + body_bytes_max + one read; past kInputHigh the loop stops
+// Limit    input: header_bytes_max + twice body_bytes_max (chunks) + one read; past kInputHigh the
+// loop stops
 //          reading from the socket.
 
 #include <cstdint>
@@ -61,6 +62,7 @@ class HttpConnection {
 
  private:
   bool ReadHead(std::string_view date);
+  bool BodyIsThere(std::string_view date);
   HttpRequest TakeRequest();
   void Compact();
 
@@ -71,8 +73,9 @@ class HttpConnection {
   std::size_t scanned_ = 0;  // how far the end of its head was looked for
   bool has_head_ = false;
   std::size_t head_bytes_ = 0;
-  std::size_t body_bytes_ = 0;
-  HttpRequest request_;  // its fields but the body, once the head has come
+  std::size_t body_bytes_ = 0;  // as they came: with the framing of chunks, so far
+  bool chunked_ = false;
+  HttpRequest request_;  // once the head has come; the body only of chunks
   bool http11_ = true;
   bool keep_alive_ = true;
   bool is_head_ = false;

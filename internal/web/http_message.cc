@@ -16,10 +16,11 @@ namespace {
 struct Reading {
   HttpHead* head = nullptr;
   bool seen_host = false;
-  bool transfer_encoding = false;
 };
 
 constexpr int kFine = 0;
+constexpr std::size_t kChunkLineMax = 256;
+constexpr std::size_t kTrailersMax = 8192;
 
 bool IsToken(std::string_view text) {
   constexpr std::string_view kMarks = "!#$%&'*+-.^_`|~";
@@ -138,9 +139,10 @@ struct FieldRow {
 constexpr std::array kFields = {
     FieldRow{"content-length", [](auto value, auto* r) { return ReadLength(value, r->head); }},
     FieldRow{"transfer-encoding",
-             [](auto, auto* r) {
-               r->transfer_encoding = true;
-               return kFine;
+             [](auto value, auto* r) {
+               if (r->head->chunked || !r->head->http11) return 400;
+               r->head->chunked = SameWord(value, "chunked");
+               return r->head->chunked ? kFine : 501;
              }},
     FieldRow{"connection",
              [](auto value, auto* r) {
@@ -191,7 +193,7 @@ int ReadHead(std::string_view text, HttpHead* head) {
     if (const int status = ReadFieldLine(line, &reading); status != kFine) return status;
   }
   if (head->http11 && !reading.seen_host) return 400;
-  return reading.transfer_encoding ? 411 : kFine;
+  return head->chunked && head->content_length ? 400 : kFine;  // else framed in two ways
 }
 
 int HexValue(char c) {
@@ -214,6 +216,26 @@ bool Decode(std::string_view text, bool plus_is_blank, std::string* out) {
     }
   }
   return true;
+}
+
+// The size at the head of a chunk; nothing when it is not one.
+std::optional<std::size_t> ChunkSize(std::string_view line) {
+  const std::string_view digits = Trim(line.substr(0, line.find(';')));
+  std::size_t size = 0;
+  const auto* end = digits.data() + digits.size();
+  const auto [ptr, error] = std::from_chars(digits.data(), end, size, 16);
+  if (digits.empty() || digits[0] == '-' || ptr != end || error != std::errc()) return std::nullopt;
+  return size;
+}
+
+// `in` begins behind the line of the last chunk.
+ChunksParsed EndChunks(std::string_view in, std::size_t* consumed) {
+  const auto end = in.starts_with("\r\n") ? 0 : in.substr(0, kTrailersMax).find("\r\n\r\n");
+  if (end == std::string_view::npos) {
+    return in.size() >= kTrailersMax ? ChunksParsed::kTooLarge : ChunksParsed::kNeedMore;
+  }
+  *consumed += end + (end == 0 ? 2 : 4);
+  return ChunksParsed::kDone;
 }
 
 std::string_view ConnectionField(const ReplyForm& form) {
@@ -244,6 +266,34 @@ HeadParsed ParseHead(std::string_view in,
   if (*status != kFine) return HeadParsed::kRefused;
   *consumed = start + end;
   return HeadParsed::kHead;
+}
+
+ChunksParsed TakeChunks(std::string_view in,
+                        std::size_t body_bytes_max,
+                        std::string* body,
+                        std::size_t* consumed) {
+  for (;;) {
+    const std::string_view rest = in.substr(*consumed);
+    const auto line_end = rest.substr(0, kChunkLineMax).find("\r\n");
+    if (line_end == std::string_view::npos) {
+      return rest.size() >= kChunkLineMax ? ChunksParsed::kBad : ChunksParsed::kNeedMore;
+    }
+    const auto size = ChunkSize(rest.substr(0, line_end));
+    if (!size) return ChunksParsed::kBad;
+    const std::string_view data = rest.substr(line_end + 2);
+    if (*size == 0) {
+      std::size_t trailers = 0;
+      const ChunksParsed ended = EndChunks(data, &trailers);
+      if (ended == ChunksParsed::kDone) *consumed += line_end + 2 + trailers;
+      return ended;
+    }
+    if (*size > body_bytes_max - body->size()) return ChunksParsed::kTooLarge;
+    if (data.size() < *size + 2) return ChunksParsed::kNeedMore;
+    if (data.substr(*size, 2) != "\r\n") return ChunksParsed::kBad;
+    body->append(data.substr(0, *size));
+    *consumed += line_end + 2 + *size + 2;
+    if (*consumed > 2 * body_bytes_max + kTrailersMax) return ChunksParsed::kTooLarge;
+  }
 }
 
 std::optional<std::string> DecodePath(std::string_view path) {
@@ -313,12 +363,12 @@ std::string_view StatusText(int status) {
       Row{403, "Forbidden"},
       Row{404, "Not Found"},
       Row{405, "Method Not Allowed"},
-      Row{411, "Length Required"},
       Row{413, "Request Entity Too Large"},
       Row{417, "Expectation Failed"},
       Row{429, "Too Many Requests"},
       Row{431, "Request Header Fields Too Large"},
       Row{500, "Internal Server Error"},
+      Row{501, "Not Implemented"},
       Row{503, "Service Unavailable"},
       Row{505, "HTTP Version Not Supported"},
   };

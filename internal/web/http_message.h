@@ -4,8 +4,9 @@
 //   head := request-line *( field-line ) CRLF        a lone LF ends a line too, as in Go
 //
 // Refused with a status: anything that could be framed in two ways (400: two different lengths,
-// folded lines, blanks before a colon, control characters), a head past head_bytes_max (431),
-// HTTP/2 or older than 1.0 (505), Transfer-Encoding (411).
+// folded lines, blanks before a colon, control characters, Transfer-Encoding beside
+// Content-Length), a head past head_bytes_max (431), HTTP/2 or older than 1.0 (505), an encoding
+// that is not "chunked" (501).
 //
 // Owner    pure functions; the views in HttpHead borrow the input.
 // Thread   any.
@@ -28,6 +29,7 @@ struct HttpHead {
   bool http11 = true;
   bool keep_alive = true;
   bool expects_continue = false;
+  bool chunked = false;
   std::optional<std::uint64_t> content_length;
   std::string_view host;
   std::string_view authorization;
@@ -47,6 +49,17 @@ HeadParsed ParseHead(std::string_view in,
                      HttpHead* out,
                      std::size_t* consumed,
                      int* status);
+
+//   chunks := *( size-in-hex [ ";" anything ] CRLF data CRLF ) "0" CRLF *( trailer CRLF ) CRLF
+//
+// Takes the chunks that have come whole off `in` from *consumed on, appends their data to *body and
+// moves *consumed behind them; kDone when the last one was there.  Extensions and trailers are
+// read over.  kTooLarge: the body, or the framing around it, is beyond what body_bytes_max allows.
+enum class ChunksParsed : std::uint8_t { kDone, kNeedMore, kBad, kTooLarge };
+ChunksParsed TakeChunks(std::string_view in,
+                        std::size_t body_bytes_max,
+                        std::string* body,
+                        std::size_t* consumed);
 
 // "/a%20b" -> "/a b"; nothing when an escape is broken.
 std::optional<std::string> DecodePath(std::string_view path);

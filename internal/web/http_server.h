@@ -3,9 +3,8 @@
 //
 // A route answers through a Responder, now or later, from any thread.  One context per thread; an
 // acceptor thread deals connections round robin.  Requests of one connection are handled one after
-// the other, in their order.  Transfer-Encoding on a request and a POST, PUT or PATCH without
-// Content-Length are answered 411, a body over body_bytes_max 413, an unknown path or method by
-// `fallback`.  After a refusal the connection is closed.
+// the other, in their order.  A body may come in chunks; one over body_bytes_max is
+// answered 413, an unknown path or method by `fallback`.  After a refusal the connection is closed.
 //
 // Owner    main.  Routes are fixed before Start.
 // Thread   handlers run on the server's threads; Responder: any.

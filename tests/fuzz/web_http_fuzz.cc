@@ -4,6 +4,7 @@
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "web/http_message.h"
@@ -38,6 +39,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const Outcome again = Parse(text, &scanned);
     assert(again.what == whole.what && again.consumed == whole.consumed);
   }
+  std::string body;
+  std::size_t taken = 0;
+  (void)encke::web::TakeChunks(text, 512, &body, &taken);
+  assert(taken <= size && body.size() <= 512 && body.size() <= taken);
   encke::web::ParseQuery(text);
   encke::web::DecodePath(text);
   return 0;

@@ -93,8 +93,11 @@ TEST(HttpMessage, RefusesWhatCouldBeReadTwoWays) {
   EXPECT_EQ(StatusOf(get + "Content-Length:\r\n\r\n"), 400);
   EXPECT_EQ(StatusOf(get + "Content-Length : 1\r\n\r\n"), 400);
   EXPECT_EQ(StatusOf(get + "X-A: 1\r\n folded\r\n\r\n"), 400);
-  EXPECT_EQ(StatusOf(get + "Transfer-Encoding: chunked\r\n\r\n"), 411);
-  EXPECT_EQ(StatusOf(get + "Content-Length: 1\r\nTransfer-Encoding: x\r\n\r\n"), 411);
+  EXPECT_EQ(StatusOf(get + "Transfer-Encoding: gzip, chunked\r\n\r\n"), 501);
+  EXPECT_EQ(StatusOf(get + "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n"), 400);
+  EXPECT_EQ(StatusOf(get + "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n"),
+            400);
+  EXPECT_EQ(StatusOf("GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"), 400);
   EXPECT_EQ(StatusOf(get + "Host: b\r\n\r\n"), 400);
   EXPECT_EQ(StatusOf(get + std::string("X-A: a\0b\r\n\r\n", 12)), 400);
   EXPECT_EQ(StatusOf("GET / HTTP/1.1\r\n\r\n"), 400);

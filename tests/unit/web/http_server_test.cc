@@ -83,7 +83,7 @@ TEST_F(HttpServerTest, SplitRequestsAreJoined) {
 
 TEST_F(HttpServerTest, LargeBodiesUpToTheLimit) {
   RawClient client(Serve());
-  const std::string body(1024 * 1024, 'y');
+  const std::string body(512 * 1024, 'y');
   ASSERT_TRUE(client.Send(Post("/echo", body)));
   const RawReply reply = client.Read();
   EXPECT_EQ(reply.status, 200);
