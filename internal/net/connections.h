@@ -35,7 +35,7 @@ struct ConnectionsOptions {
       std::size_t{64} * 1024;  // unconsumed bytes; at it reading pauses until Resume
   // What would go past it is refused with kFull.  An empty outbox takes one message of any size:
   // else a message larger than the bound could never be sent.
-  std::size_t outbox_bytes_max = std::size_t{64} * 1024;
+  std::size_t outbox_bytes_max = std::size_t{1024} * 1024;
   int sndbuf_bytes = 0;  // SO_SNDBUF, SO_RCVBUF; 0 = kernel default
   int rcvbuf_bytes = 0;
 };
