@@ -136,10 +136,19 @@ ssize_t TlsStream::Receive(char* out, std::size_t size) {
   return Answer(SSL_read(ssl_, out, static_cast<int>(std::min<std::size_t>(size, INT_MAX))));
 }
 
+// SSL_write stops after one record of 16 KiB; a caller that queued the rest would soon call a
+// client slow whose socket has room.
 ssize_t TlsStream::Send(const char* bytes, std::size_t size) {
-  ERR_clear_error();
-  errno = 0;
-  return Answer(SSL_write(ssl_, bytes, static_cast<int>(std::min<std::size_t>(size, INT_MAX))));
+  std::size_t gone = 0;
+  while (gone < size) {
+    ERR_clear_error();
+    errno = 0;
+    const int most = static_cast<int>(std::min<std::size_t>(size - gone, INT_MAX));
+    const ssize_t sent = Answer(SSL_write(ssl_, bytes + gone, most));
+    if (sent <= 0) return gone > 0 ? static_cast<ssize_t>(gone) : sent;  // next time it says why
+    gone += static_cast<std::size_t>(sent);
+  }
+  return static_cast<ssize_t>(gone);
 }
 
 ssize_t TlsStream::Answer(int result) {

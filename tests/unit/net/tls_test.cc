@@ -175,8 +175,9 @@ TEST_F(TlsTest, AStalledReaderGetsEverythingInOrder) {
   EXPECT_EQ(h->recorder.drained, 1);
 }
 
-// OpenSSL stops after each record though the socket has room, and then no edge comes.
-TEST_F(TlsTest, AMessageOfManyRecordsNeedsNoEdge) {
+// OpenSSL stops after each record though the socket has room: nothing may wait for that in the
+// outbox, where it would make a client slow that is not.
+TEST_F(TlsTest, AMessageOfManyRecordsGoesAtOnce) {
   Start({"a.example"});
   TlsClient client(h->port, "");
   ASSERT_TRUE(h->Until([&] {
@@ -184,8 +185,8 @@ TEST_F(TlsTest, AMessageOfManyRecordsNeedsNoEdge) {
     return client.Ready() && h->recorder.opened == 1;
   }));
   h->Turns(5);
-  const std::string large(100'000, 'm');
-  ASSERT_EQ(h->connections->Send(h->recorder.last_opened, large), Sent::kQueued);
+  const std::string large(60'000, 'm');  // four records
+  ASSERT_EQ(h->connections->Send(h->recorder.last_opened, large), Sent::kSent);
   ASSERT_TRUE(h->Until([&] {
     client.Drain();
     return client.seen.size() == large.size();
