@@ -152,7 +152,8 @@ class Cluster:
             "-sd", self.folder / "nats.data"], self.folder)
         shared = {"ENCKE_NATS_SERVERS": f"nats://{HOST}:{self.nats_port}",
                   "ENCKE_REDIS_ADDRESS": f"{HOST}:{self.redis_port}", **(env or {})}
-        self.comets = [self.daemon("comet", i + 1, ["tcp", "ws", "grpc", "admin"], shared)
+        doors = ["tcp", "ws", "wss", "tls", "grpc", "admin"]
+        self.comets = [self.daemon("comet", i + 1, doors, shared)
                        for i in range(comets)]
         first = self.comets[0].doors if comets else {"tcp": 3101, "ws": 3102}
         shared |= {f"ENCKE_NODE_{d.upper()}_PORT": str(first[d]) for d in ("tcp", "ws")}

@@ -55,13 +55,17 @@ def take_package(data):
 class Client:
     """What both transports share.  Requests wait for their reply; pushes on the way are kept."""
 
-    def __init__(self, port, host="127.0.0.1", receive_buffer=None):
+    def __init__(self, port, host="127.0.0.1", receive_buffer=None, tls=None, name="localhost"):
         self.sock = socket.socket()
         if receive_buffer:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.sock.settimeout(10)
         self.sock.connect((host, port))
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.waiting = lambda: 0  # bytes that were read from the socket but not handed out yet
+        if tls:
+            self.sock = tls.wrap_socket(self.sock, server_hostname=name)
+            self.waiting = self.sock.pending
         self.seq = 0
         self.data = b""
         self.replies = deque()
@@ -84,7 +88,7 @@ class Client:
     # -- receiving --------------------------------------------------------------------------------
     def fill(self, timeout):
         """One read from the socket, sorted into replies and pushes; False when nothing came."""
-        if not select.select([self.sock], [], [], max(timeout, 0))[0]:
+        if not self.waiting() and not select.select([self.sock], [], [], max(timeout, 0))[0]:
             return False
         try:
             got = self.sock.recv(1 << 18)
