@@ -29,7 +29,7 @@ class ClientEnd final : public grpc::ClientBidiReactor<Out, In>, public Pump<Out
                                             std::shared_ptr<StreamUser<Out, In>> user) {
     auto end = std::make_shared<ClientEnd>();
     end->self_ = end;
-    method(stub.get(), &end->context_, end.get());
+    method(stub.get(), end->context_.get(), end.get());
     end->stub_ = std::move(stub);
     end->AddHold();  // pulls start writes from outside the reactions; removed in End
     end->Attach(std::move(user));
@@ -44,12 +44,17 @@ class ClientEnd final : public grpc::ClientBidiReactor<Out, In>, public Pump<Out
     if (!broken) this->StartWritesDone();
     this->RemoveHold();
   }
-  void Cancel() override { context_.TryCancel(); }
+  void Cancel() override { context_->TryCancel(); }
+  void Release() override {
+    context_.reset();  // it holds the channel, too
+    stub_.reset();
+  }
 
   void OnReadDone(bool ok) override { this->OnRead(ok); }
   void OnWriteDone(bool ok) override { this->OnWritten(ok); }
   // gRPC joins its callback threads when the last channel or server of the process is destroyed, so
-  // that must not happen on one of them: channel and user are let go elsewhere.
+  // that must not happen on one of them.  Elsewhere the channel goes first, then the user is told:
+  // whoever waits for OnClosed may end the process.
   void OnDone(const grpc::Status& status) override {
     std::string text;
     if (!status.ok()) {
@@ -57,13 +62,12 @@ class ClientEnd final : public grpc::ClientBidiReactor<Out, In>, public Pump<Out
     }
     Later::Run([last = std::move(self_), text = std::move(text)]() mutable {
       last->Done(text);
-      last->stub_.reset();
       last.reset();
     });
   }
 
-  grpc::ClientContext context_;
-  std::shared_ptr<void> stub_;  // holds the channel, too
+  std::unique_ptr<grpc::ClientContext> context_ = std::make_unique<grpc::ClientContext>();
+  std::shared_ptr<void> stub_;
   std::shared_ptr<ClientEnd> self_;
 };
 

@@ -12,8 +12,11 @@ namespace {
 // The callback owns the alarm, since an alarm that is destroyed is cancelled; it lets go of
 // everything when it has run, because gRPC keeps the callback as long as the alarm.
 std::shared_ptr<grpc::Alarm> Start(Duration delay, std::function<void()> act) {
+  using std::chrono::system_clock;
   auto alarm = std::make_shared<grpc::Alarm>();
-  alarm->Set(std::chrono::system_clock::now() + delay,
+  // gRPC rounds up to the next millisecond: "now" would be late, what is long past runs at once.
+  const bool at_once = delay <= Duration(0);
+  alarm->Set(at_once ? system_clock::time_point() : system_clock::now() + delay,
              [own = alarm, act = std::move(act)](bool expired) mutable {
                const auto last = std::move(own);
                const auto run = std::move(act);

@@ -46,6 +46,7 @@ class Pump : public StreamHandle, public std::enable_shared_from_this<Pump<Out, 
   virtual void Read(In* in) = 0;
   virtual void End(bool broken) = 0;
   virtual void Cancel() = 0;
+  virtual void Release() {}  // the call is over: lets go of what it needed
 
   void Attach(std::shared_ptr<User> user) {
     user_ = std::move(user);
@@ -107,6 +108,7 @@ class Pump : public StreamHandle, public std::enable_shared_from_this<Pump<Out, 
       return s.why;
     });
     goodbye_.Cancel();
+    Release();
     if (!status.empty()) why = why.empty() ? status : why + ", " + status;
     if (auto user = std::exchange(user_, nullptr)) user->OnClosed(why);
   }
