@@ -33,6 +33,7 @@ TEST(PushStream, CarriesBothWaysInOrder) {
     job->Say(text);
   ASSERT_TRUE(job->WaitHeard(500));
   EXPECT_EQ(job->heard(), Numbered(500));
+  ASSERT_TRUE(comet.peer()->WaitHeard(500));  // it echoes before it takes note
   EXPECT_EQ(comet.peer()->heard(), Numbered(500));
   job->handle()->Close();
   EXPECT_TRUE(job->WaitClosed());
