@@ -26,7 +26,7 @@ fuzz:    ## fuzz every parser for TIME seconds each (default 60)
 	@scripts/deps.sh all
 	@$(MAKE) build PRESET=fuzz
 	@scripts/fuzz.sh build/fuzz $(or $(TIME),60)
-bench: build ## measure a release build on this machine; prints tables
+bench: build ## room loads on this machine, a line of JSON each (bench/README.md)
 	@scripts/bench.sh $(BUILD)
 lint: build ## layers, sizes, format, clang-tidy
 	@scripts/deps.sh all
