@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# usage: scripts/bench.sh BUILDDIR: starts the five processes, runs three room loads, prints a line of
-# JSON for each, stops everything.  SECONDS_EACH (default 20) bounds a load.
+# usage: scripts/bench.sh BUILDDIR: starts the five processes, runs three room loads, prints a
+# line of JSON for each, stops everything.  SECONDS_EACH (default 20) bounds a load.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 build=${1:?usage: scripts/bench.sh BUILDDIR}
