@@ -5,19 +5,22 @@
 #include "base/log.h"
 #include "bus/nats.h"
 #include "bus/registry.h"
-#include "comet/addresses.h"
 #include "comet/admin.h"
-#include "comet/census.h"
 #include "comet/config.h"
-#include "comet/interest.h"
-#include "comet/logic_link.h"
 #include "comet/process.h"
-#include "comet/push_door.h"
 #include "comet/shard.h"
+#include "downlink/interest.h"
+#include "downlink/push_door.h"
 #include "hub/directory.h"
 #include "rpc/server.h"
+#include "session/addresses.h"
+#include "uplink/census.h"
+#include "uplink/logic_link.h"
 
 namespace comet = encke::comet;
+namespace session = encke::session;
+namespace uplink = encke::uplink;
+namespace downlink = encke::downlink;
 using encke::Duration;
 
 namespace {
@@ -35,19 +38,19 @@ int Run(const comet::CometConfig& config, const std::string& path) {
   if (!tls) return Fail(tls.error());
   const comet::Boot boot = comet::NewBoot();
 
-  encke::hub::Directory directory;               // key -> shard, slot
-  comet::Interest interest(config.interest);     // rooms here, and which jobs know
-  comet::Census census;                          // how many are in each room
-  comet::Addresses addresses;                    // distinct client addresses
-  comet::LogicLink logic(config.logic, census);  // session events out, answers in
-  comet::Shards shards;                          // the clients
+  encke::hub::Directory directory;                // key -> shard, slot
+  downlink::Interest interest(config.interest);   // rooms here, and which jobs know
+  uplink::Census census;                          // how many are in each room
+  session::Addresses addresses;                   // distinct client addresses
+  uplink::LogicLink logic(config.logic, census);  // session events out, answers in
+  comet::Shards shards;                           // the clients
   if (auto made = shards.Make(config.shards, config.shard,
                               {logic, interest, directory, census, addresses, shards});
       !made) {
     return Fail(made.error());
   }
   shards[0].EveryTick([&interest](std::int64_t now_ms) { interest.Tick(now_ms); });
-  comet::PushDoor pushes({}, interest, directory, shards.ports(), config.id, boot);  // from jobs
+  downlink::PushDoor pushes({}, interest, directory, shards.ports(), config.id, boot);  // from jobs
 
   comet::Admin admin(config.admin_listen,
                      {.stats =

@@ -32,7 +32,7 @@ void ReadSelf(ConfigReader& in, CometConfig& out) {
   in.Key("comet.public_addrs", &out.public_addrs);
   in.Key("comet.weight", &out.weight, 0, kMillion);
   in.Key("comet.offline", &out.offline);
-  in.Key("comet.shards", &out.shards, 0, AskId::kShardsMax);
+  in.Key("comet.shards", &out.shards, 0, uplink::AskId::kShardsMax);
   in.Key("comet.stop_timeout", &out.stop_timeout, milliseconds(100), minutes(10));
   in.Choice("log.level", &out.log_level, {"debug", "info", "warn", "error"});
 }
@@ -50,7 +50,7 @@ void ReadDoors(ConfigReader& in, CometConfig& out) {
 }
 
 void ReadSessions(ConfigReader& in, CometConfig& out) {
-  SessionOptions& s = out.shard.session;
+  session::SessionOptions& s = out.shard.session;
   net::ConnectionsOptions& n = out.shard.net;
   in.Key("session.handshake_timeout", &s.handshake_timeout, milliseconds(100), minutes(1));
   in.Key("session.heartbeat_default", &s.heartbeat_default, seconds(1), hours(24));
@@ -77,7 +77,7 @@ void ReadRooms(ConfigReader& in, CometConfig& out) {
 }
 
 void ReadPeers(ConfigReader& in, CometConfig& out) {
-  LogicLinkOptions& l = out.logic;
+  uplink::LogicLinkOptions& l = out.logic;
   in.Key("logic.addresses", &out.logic_addresses);
   in.Key("logic.events_max", &l.events_max, 1, 10 * kMillion);
   in.Key("logic.bytes_max", &l.bytes_max, kMega, 4096 * kMega);
@@ -96,7 +96,7 @@ void Derive(CometConfig& out) {
   if (out.id.empty()) out.id = HostName();
   if (out.shards == 0) {
     out.shards = std::clamp<int>(static_cast<int>(std::thread::hardware_concurrency()), 1,
-                                 static_cast<int>(AskId::kShardsMax));
+                                 static_cast<int>(uplink::AskId::kShardsMax));
   }
   out.logic.comet = out.id;
   out.logic.connect_timeout = out.shard.session.handshake_timeout + seconds(2);
@@ -110,7 +110,7 @@ Status Check(const CometConfig& config) {
   }
   if (config.grpc_listen.empty()) return Error{Errc::kInvalid, "grpc.listen: must not be empty"};
   const std::size_t slots = config.shard.net.connections_max / config.shards + 1;
-  if (slots >= AskId::kSlotsMax) {
+  if (slots >= uplink::AskId::kSlotsMax) {
     return Error{Errc::kInvalid, "session.connections_max: over 16 million per shard"};
   }
   return Ok{};

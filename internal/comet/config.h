@@ -13,10 +13,10 @@
 
 #include "bus/nats.h"
 #include "bus/registry.h"
-#include "comet/interest.h"
-#include "comet/logic_link.h"
-#include "comet/sessions.h"
+#include "downlink/interest.h"
 #include "net/tls.h"
+#include "session/sessions.h"
+#include "uplink/logic_link.h"
 
 namespace encke::comet {
 
@@ -39,9 +39,9 @@ struct CometConfig {
   std::string grpc_advertise;  // what jobs dial; default: grpc_listen
   net::TlsFiles tls;
 
-  ShardOptions shard;  // of the whole comet; Shards divides what must be divided
-  InterestOptions interest;
-  LogicLinkOptions logic;
+  session::ShardOptions shard;  // of the whole comet; Shards divides what must be divided
+  downlink::InterestOptions interest;
+  uplink::LogicLinkOptions logic;
   std::vector<std::string> logic_addresses;  // empty = from the registry
   bus::NatsOptions nats;
   int nats_replicas = 1;  // of the registry's bucket

@@ -73,23 +73,25 @@ Result<std::unique_ptr<net::Tls>> LoadTls(const CometConfig& config) {
 
 std::vector<Door> DoorsOf(const CometConfig& config, net::Tls* tls) {
   std::vector<Door> doors;
-  const auto add = [&doors](Transport transport, const std::string& address, net::Tls* with) {
+  const auto add = [&doors](session::Transport transport, const std::string& address,
+                            net::Tls* with) {
     if (!address.empty()) doors.push_back({transport, address, with});
   };
-  add(Transport::kTcp, config.tcp_listen, nullptr);
-  add(Transport::kWs, config.ws_listen, nullptr);
-  if (tls != nullptr) add(Transport::kTls, config.tls_listen, tls);
-  if (tls != nullptr) add(Transport::kWss, config.wss_listen, tls);
+  add(session::Transport::kTcp, config.tcp_listen, nullptr);
+  add(session::Transport::kWs, config.ws_listen, nullptr);
+  if (tls != nullptr) add(session::Transport::kTls, config.tls_listen, tls);
+  if (tls != nullptr) add(session::Transport::kWss, config.wss_listen, tls);
   return doors;
 }
 
 void Deliver(Shards& shards, ConnectReply reply) {
-  const std::uint32_t shard = AskId::Unpack(reply.id()).shard;
-  shards.Tell(
-      shard, [reply = std::move(reply)](Sessions& home) mutable { home.Answer(std::move(reply)); });
+  const std::uint32_t shard = uplink::AskId::Unpack(reply.id()).shard;
+  shards.Tell(shard, [reply = std::move(reply)](session::Sessions& home) mutable {
+    home.Answer(std::move(reply));
+  });
 }
 
-std::string WhyUnready(const LogicLink& logic, const bus::Nats& nats, Shards& shards) {
+std::string WhyUnready(const uplink::LogicLink& logic, const bus::Nats& nats, Shards& shards) {
   if (!logic.up()) return "no stream to a logic";
   if (!nats.connected()) return "NATS is away";
   if (!shards.Ping(Duration(1000))) return "a shard does not answer";
@@ -100,9 +102,9 @@ Life::Life(const CometConfig& config,
            std::string config_path,
            Boot boot,
            bus::Registry& registry,
-           LogicLink& logic,
+           uplink::LogicLink& logic,
            Shards& shards,
-           const Addresses& addresses,
+           const session::Addresses& addresses,
            net::Tls* tls)
     : config_(config),
       config_path_(std::move(config_path)),

@@ -36,7 +36,7 @@ std::vector<Door> DoorsOf(const CometConfig& config, net::Tls* tls);
 // An answer from logic goes to the shard that asked.
 void Deliver(Shards& shards, ConnectReply reply);
 // Empty: logic's stream is up, NATS is connected and every shard answered within a second.
-std::string WhyUnready(const LogicLink& logic, const bus::Nats& nats, Shards& shards);
+std::string WhyUnready(const uplink::LogicLink& logic, const bus::Nats& nats, Shards& shards);
 
 class Life {
  public:
@@ -44,9 +44,9 @@ class Life {
        std::string config_path,
        Boot boot,
        bus::Registry& registry,
-       LogicLink& logic,
+       uplink::LogicLink& logic,
        Shards& shards,
-       const Addresses& addresses,
+       const session::Addresses& addresses,
        net::Tls* tls);
 
   void Begin(std::uint16_t grpc_port);  // finds logic, announces us
@@ -59,9 +59,9 @@ class Life {
   const std::string config_path_;
   const Boot boot_;
   bus::Registry& registry_;
-  LogicLink& logic_;
+  uplink::LogicLink& logic_;
   Shards& shards_;
-  const Addresses& addresses_;
+  const session::Addresses& addresses_;
   net::Tls* tls_;
   std::uint16_t grpc_port_ = 0;
   Guarded<Instance> self_;

@@ -15,18 +15,19 @@ constexpr std::int64_t kFlushSliceUs = 1000;
 
 }  // namespace
 
-Result<std::unique_ptr<Shard>> Shard::Make(const ShardOptions& options, const SessionParts& parts) {
+Result<std::unique_ptr<Shard>> Shard::Make(const session::ShardOptions& options,
+                                           const session::SessionParts& parts) {
   auto loop = net::Loop::Make({});
   if (!loop) return loop.error();
   return std::unique_ptr<Shard>(new Shard(std::move(*loop), options, parts));
 }
 
 Shard::Shard(std::unique_ptr<net::Loop> loop,
-             const ShardOptions& options,
-             const SessionParts& parts)
+             const session::ShardOptions& options,
+             const session::SessionParts& parts)
     : index_(options.index),
       loop_(std::move(loop)),
-      sessions_(std::make_unique<Sessions>(*loop_, options, parts)) {}
+      sessions_(std::make_unique<session::Sessions>(*loop_, options, parts)) {}
 
 Shard::~Shard() { Stop(); }
 
@@ -47,7 +48,7 @@ void Shard::Stop() {
 
 bool Shard::Post(std::function<void()> task) { return !stopped_ && loop_->Post(std::move(task)); }
 
-void Shard::Tell(std::function<void(Sessions&)> task) {
+void Shard::Tell(std::function<void(session::Sessions&)> task) {
   const bool first = notes_.With([&](auto& notes) {
     notes.push_back(std::move(task));
     return notes.size() == 1;
@@ -96,7 +97,7 @@ ShardView Shard::view() const {
 
 Shards::~Shards() { Stop(); }
 
-Status Shards::Make(int count, ShardOptions options, SessionParts parts) {
+Status Shards::Make(int count, session::ShardOptions options, session::SessionParts parts) {
   options.shards = static_cast<std::uint32_t>(count);
   options.net.connections_max = (options.net.connections_max + options.shards - 1) / options.shards;
   for (options.index = 0; options.index < options.shards; ++options.index) {
@@ -113,9 +114,10 @@ Status Shards::Open(const std::vector<Door>& doors) {
     for (auto& shard : shards_) {
       auto port = shard->sessions().Listen(door.transport, address, door.tls);
       if (!port) {
-        return Error{port.error().code,
-                     fmt::format("{}.listen: {}", kTransportNames[static_cast<int>(door.transport)],
-                                 port.error().text)};
+        return Error{
+            port.error().code,
+            fmt::format("{}.listen: {}", session::kTransportNames[static_cast<int>(door.transport)],
+                        port.error().text)};
       }
       // Port 0 is chosen once; the other shards share it.
       address = fmt::format("{}:{}", address.substr(0, address.rfind(':')), *port);
@@ -132,13 +134,13 @@ void Shards::Start() {
 
 void Shards::Announce() {
   for (auto& shard : shards_)
-    shard->Tell([](Sessions& sessions) { sessions.Announce(); });
+    shard->Tell([](session::Sessions& sessions) { sessions.Announce(); });
 }
 
 void Shards::Drain(Duration patience) {
   const std::int64_t until = MonotonicMs() + patience.count();
   for (auto& shard : shards_)
-    shard->Tell([](Sessions& sessions) { sessions.Drain(); });
+    shard->Tell([](session::Sessions& sessions) { sessions.Drain(); });
   const auto open = [this] {
     std::int64_t sum = 0;
     for (const ShardView& view : views()) {
@@ -151,7 +153,7 @@ void Shards::Drain(Duration patience) {
   while (open() > 0 && MonotonicMs() < until)
     pulse.Wait(kTick);
   for (auto& shard : shards_)
-    shard->Tell([](Sessions& sessions) { sessions.HurryDrain(); });
+    shard->Tell([](session::Sessions& sessions) { sessions.HurryDrain(); });
   const std::int64_t last = MonotonicMs() + 1500;  // a close frame lingers at most a second
   while (open() > 0 && MonotonicMs() < last)
     pulse.Wait(kTick);
@@ -162,12 +164,12 @@ void Shards::Stop() {
     shard->Stop();
 }
 
-void Shards::Tell(std::uint32_t shard, std::function<void(Sessions&)> task) {
+void Shards::Tell(std::uint32_t shard, std::function<void(session::Sessions&)> task) {
   if (shard < shards_.size()) shards_[shard]->Tell(std::move(task));
 }
 
-std::vector<ShardPort*> Shards::ports() {
-  std::vector<ShardPort*> ports;
+std::vector<downlink::ShardPort*> Shards::ports() {
+  std::vector<downlink::ShardPort*> ports;
   for (auto& shard : shards_)
     ports.push_back(shard.get());
   return ports;

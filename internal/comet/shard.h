@@ -15,23 +15,24 @@
 #include <vector>
 
 #include "base/threads.h"
-#include "comet/sessions.h"
-#include "comet/shard_port.h"
+#include "comet/stats.h"
+#include "downlink/shard_port.h"
 #include "net/loop.h"
+#include "session/sessions.h"
 
 namespace encke::comet {
 
-class Shard final : public ShardPort {
+class Shard final : public downlink::ShardPort {
  public:
-  static Result<std::unique_ptr<Shard>> Make(const ShardOptions& options,
-                                             const SessionParts& parts);
+  static Result<std::unique_ptr<Shard>> Make(const session::ShardOptions& options,
+                                             const session::SessionParts& parts);
   ~Shard() override;
   Shard(const Shard&) = delete;
   Shard& operator=(const Shard&) = delete;
 
   void Start();
   void Stop();  // ends the thread; sockets close without a goodbye
-  void Tell(std::function<void(Sessions&)> task);
+  void Tell(std::function<void(session::Sessions&)> task);
   // Runs `beat` in the loop on every tick from here on.  Before Start.
   void EveryTick(std::function<void(std::int64_t now_ms)> beat) { beat_ = std::move(beat); }
 
@@ -39,19 +40,21 @@ class Shard final : public ShardPort {
   hub::Hub& hub() override { return sessions_->hub(); }
   void FlushSoon() override;
 
-  Sessions& sessions() { return *sessions_; }  // before Start, or in loop
+  session::Sessions& sessions() { return *sessions_; }  // before Start, or in loop
   ShardView view() const;
 
  private:
-  Shard(std::unique_ptr<net::Loop> loop, const ShardOptions& options, const SessionParts& parts);
+  Shard(std::unique_ptr<net::Loop> loop,
+        const session::ShardOptions& options,
+        const session::SessionParts& parts);
   void Tick();
   void ReadNotes();
   void FlushSlice();
 
   const std::uint32_t index_;
   std::unique_ptr<net::Loop> loop_;
-  std::unique_ptr<Sessions> sessions_;
-  Guarded<std::vector<std::function<void(Sessions&)>>> notes_;
+  std::unique_ptr<session::Sessions> sessions_;
+  Guarded<std::vector<std::function<void(session::Sessions&)>>> notes_;
   std::function<void(std::int64_t)> beat_;
   std::atomic<bool> stopped_{false};
   bool flushing_ = false;
@@ -61,18 +64,18 @@ class Shard final : public ShardPort {
 
 // Where clients come in: one listener per shard on each.
 struct Door {
-  Transport transport;
+  session::Transport transport;
   std::string address;
   net::Tls* tls = nullptr;
 };
 
-class Shards final : public Mail {
+class Shards final : public session::Mail {
  public:
   Shards() = default;
   ~Shards() override;
 
   // options: for all; index and count are filled in, connections_max is divided.
-  Status Make(int count, ShardOptions options, SessionParts parts);
+  Status Make(int count, session::ShardOptions options, session::SessionParts parts);
   Status Open(const std::vector<Door>& doors);  // listens; answers the first failure
   void Start();
   void Announce();
@@ -80,11 +83,11 @@ class Shards final : public Mail {
   void Drain(Duration patience);
   void Stop();
 
-  void Tell(std::uint32_t shard, std::function<void(Sessions&)> task) override;
+  void Tell(std::uint32_t shard, std::function<void(session::Sessions&)> task) override;
 
   std::size_t size() const { return shards_.size(); }
   Shard& operator[](std::size_t i) { return *shards_[i]; }
-  std::vector<ShardPort*> ports();
+  std::vector<downlink::ShardPort*> ports();
   std::vector<ShardView> views() const;
   std::int64_t channels() const;
   // Every shard ran a posted task within `patience`.  Blocks.

@@ -5,11 +5,11 @@
 #include <fmt/core.h>
 
 #include "bus/nats.h"
-#include "comet/addresses.h"
-#include "comet/census.h"
-#include "comet/interest.h"
-#include "comet/push_door.h"
+#include "downlink/interest.h"
+#include "downlink/push_door.h"
 #include "hub/hub.h"
+#include "session/addresses.h"
+#include "uplink/census.h"
 
 namespace encke::comet {
 namespace {
@@ -23,11 +23,11 @@ double Sum(const Shards& shards, const std::function<std::uint64_t(const ShardVi
   return static_cast<double>(sum);
 }
 
-double Sum(const Shards& shards, Counter ShardStats::*counter) {
+double Sum(const Shards& shards, Counter session::ShardStats::*counter) {
   return Sum(shards, [counter](const ShardView& s) { return (s.sessions->*counter).value(); });
 }
 
-double Level(const Shards& shards, Gauge ShardStats::*gauge) {
+double Level(const Shards& shards, Gauge session::ShardStats::*gauge) {
   return Sum(shards, [gauge](const ShardView& s) {
     return static_cast<std::uint64_t>((s.sessions->*gauge).value());
   });
@@ -37,51 +37,52 @@ double Value(const Counter& counter) { return static_cast<double>(counter.value(
 double Value(const Gauge& gauge) { return static_cast<double>(gauge.value()); }
 
 void WriteConnections(MetricsWriter& out, const Shards& shards) {
-  for (std::size_t t = 0; t < kTransports; ++t) {
+  for (std::size_t t = 0; t < session::kTransports; ++t) {
     out.Level("encke_comet_connections", "open client connections",
-              fmt::format("via=\"{}\"", kTransportNames[t]), Sum(shards, [t](const ShardView& s) {
+              fmt::format("via=\"{}\"", session::kTransportNames[t]),
+              Sum(shards, [t](const ShardView& s) {
                 return static_cast<std::uint64_t>(s.sessions->open[t].value());
               }));
   }
-  for (std::size_t t = 0; t < kTransports; ++t) {
+  for (std::size_t t = 0; t < session::kTransports; ++t) {
     out.Count("encke_comet_connections_opened_total", "client connections accepted",
-              fmt::format("via=\"{}\"", kTransportNames[t]),
+              fmt::format("via=\"{}\"", session::kTransportNames[t]),
               Sum(shards, [t](const ShardView& s) { return s.sessions->opened[t].value(); }));
   }
-  for (const CloseRow& row : kCloseTable) {
-    if (row.reason == CloseReason::kNone) continue;
+  for (const session::CloseRow& row : session::kCloseTable) {
+    if (row.reason == session::CloseReason::kNone) continue;
     const auto i = static_cast<std::size_t>(row.reason);
     out.Count("encke_comet_connections_closed_total", "client connections ended, by reason",
               fmt::format("reason=\"{}\"", row.name),
               Sum(shards, [i](const ShardView& s) { return s.sessions->closed[i].value(); }));
   }
   out.Level("encke_comet_channels", "authenticated connections", "",
-            Level(shards, &ShardStats::channels));
+            Level(shards, &session::ShardStats::channels));
 }
 
 void WriteSessions(MetricsWriter& out, const Shards& shards) {
-  const auto auth = [&](const char* result, Counter ShardStats::*counter) {
+  const auto auth = [&](const char* result, Counter session::ShardStats::*counter) {
     out.Count("encke_comet_auth_total", "answers to auth", fmt::format("result=\"{}\"", result),
               Sum(shards, counter));
   };
-  auth("accepted", &ShardStats::auth_accepted);
-  auth("refused", &ShardStats::auth_refused);
-  auth("unavailable", &ShardStats::auth_unavailable);
-  auth("link_full", &ShardStats::auth_full);
-  auth("client_left", &ShardStats::auth_left);
-  for (std::size_t i = 0; i < kOpRows; ++i) {
+  auth("accepted", &session::ShardStats::auth_accepted);
+  auth("refused", &session::ShardStats::auth_refused);
+  auth("unavailable", &session::ShardStats::auth_unavailable);
+  auth("link_full", &session::ShardStats::auth_full);
+  auth("client_left", &session::ShardStats::auth_left);
+  for (std::size_t i = 0; i < session::kOpRows; ++i) {
     out.Count("encke_comet_requests_total", "client packages handled, by operation",
-              fmt::format("op=\"{}\"", kOpTable[i].name),
+              fmt::format("op=\"{}\"", session::kOpTable[i].name),
               Sum(shards, [i](const ShardView& s) { return s.sessions->requests[i].value(); }));
   }
   out.Count("encke_comet_skipped_total", "client packages skipped before auth", "",
-            Sum(shards, &ShardStats::skipped));
+            Sum(shards, &session::ShardStats::skipped));
   out.Count("encke_comet_upstream_dropped_total", "client packages that logic did not get", "",
-            Sum(shards, &ShardStats::upstream_dropped));
+            Sum(shards, &session::ShardStats::upstream_dropped));
   out.Count("encke_comet_rooms_refused_total", "joins refused because of rooms_max", "",
-            Sum(shards, &ShardStats::rooms_refused));
+            Sum(shards, &session::ShardStats::rooms_refused));
   out.Count("encke_comet_renewals_total", "sessions renewed", "",
-            Sum(shards, &ShardStats::renewals));
+            Sum(shards, &session::ShardStats::renewals));
 }
 
 void WritePushes(MetricsWriter& out, const Shards& shards) {
@@ -104,14 +105,14 @@ void WritePushes(MetricsWriter& out, const Shards& shards) {
     out.Count("encke_comet_dropped_total", "pushes a connection did not get, by reason",
               fmt::format("reason=\"{}\"", reason), value);
   };
-  dropped("slow", Sum(shards, &ShardStats::dropped_slow));
-  dropped("gone", Sum(shards, &ShardStats::dropped_gone));
+  dropped("slow", Sum(shards, &session::ShardStats::dropped_slow));
+  dropped("gone", Sum(shards, &session::ShardStats::dropped_gone));
   for (std::size_t i = 0; i < shards.size(); ++i) {
     out.Spread("encke_comet_batch_messages", "pushes per batch", fmt::format("shard=\"{}\"", i),
                shards[i].hub->batch_messages, 1);
   }
   out.Level("encke_comet_shard_rooms", "rooms with members, summed over shards", "",
-            Level(shards, &ShardStats::rooms));
+            Level(shards, &session::ShardStats::rooms));
 }
 
 void WriteNet(MetricsWriter& out, const Shards& shards) {
@@ -128,13 +129,13 @@ void WriteNet(MetricsWriter& out, const Shards& shards) {
         &net::NetCounts::refused_limit);
   count("encke_comet_accept_errors_total", "accept calls that failed",
         &net::NetCounts::accept_errors);
-  const auto memory = [&](const char* what, Gauge ShardStats::*gauge) {
+  const auto memory = [&](const char* what, Gauge session::ShardStats::*gauge) {
     out.Level("encke_comet_memory_bytes", "user memory held for clients",
               fmt::format("what=\"{}\"", what), Level(shards, gauge));
   };
-  memory("sessions", &ShardStats::session_bytes);
-  memory("net", &ShardStats::net_bytes);
-  memory("hub", &ShardStats::hub_bytes);
+  memory("sessions", &session::ShardStats::session_bytes);
+  memory("net", &session::ShardStats::net_bytes);
+  memory("hub", &session::ShardStats::hub_bytes);
   for (std::size_t i = 0; i < shards.size(); ++i) {
     out.Spread("encke_comet_turn_seconds", "time worked per turn of a loop",
                fmt::format("shard=\"{}\"", i), *shards[i].turn_us, 1e-6);
@@ -147,7 +148,7 @@ void WriteNet(MetricsWriter& out, const Shards& shards) {
   }
 }
 
-void WriteLink(MetricsWriter& out, const LinkStats& link) {
+void WriteLink(MetricsWriter& out, const uplink::LinkStats& link) {
   out.Level("encke_comet_logic_up", "1 while a session stream to logic is open", "",
             Value(link.up));
   out.Level("encke_comet_logic_waiting", "auth requests without an answer", "",
@@ -179,7 +180,7 @@ void WriteLink(MetricsWriter& out, const LinkStats& link) {
              link.answer_us, 1e-6);
 }
 
-void WriteDoor(MetricsWriter& out, const PushDoorCounts& door) {
+void WriteDoor(MetricsWriter& out, const downlink::PushDoorCounts& door) {
   out.Level("encke_comet_jobs", "jobs connected", "", Value(door.jobs));
   out.Count("encke_comet_push_batches_total", "batches from jobs", "", Value(door.batches));
   out.Count("encke_comet_push_entries_total", "log entries taken over", "", Value(door.entries));

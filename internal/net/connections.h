@@ -47,7 +47,7 @@ enum class Sent : std::uint8_t {
   kGone,    // no such connection, or it is closing, or flushing before it closes
 };
 
-// Why a connection ended; the table with what clients read is comet/close.h.
+// Why a connection ended; the table with what clients read is session/close.h.
 enum class CloseCause : std::uint8_t { kPeer, kError, kLocal };
 
 struct Peer {

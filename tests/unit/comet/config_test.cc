@@ -33,7 +33,7 @@ TEST(Config, TheShippedFileSaysWhatTheDefaultsAre) {
   EXPECT_EQ(config->stop_timeout, plain.stop_timeout);
   EXPECT_EQ(config->weight, plain.weight);
   EXPECT_EQ(config->public_addrs, plain.public_addrs);
-  const SessionOptions &s = config->shard.session, ps;
+  const session::SessionOptions &s = config->shard.session, ps;
   EXPECT_EQ(s.handshake_timeout, ps.handshake_timeout);
   EXPECT_EQ(s.heartbeat_default, ps.heartbeat_default);
   EXPECT_EQ(s.renew_interval, ps.renew_interval);
@@ -49,12 +49,12 @@ TEST(Config, TheShippedFileSaysWhatTheDefaultsAre) {
   EXPECT_EQ(h.batch_messages_max, ph.batch_messages_max);
   EXPECT_EQ(h.pending_bytes_max, ph.pending_bytes_max);
   EXPECT_EQ(h.rooms_max, ph.rooms_max);
-  EXPECT_EQ(config->interest.join_wait, InterestOptions{}.join_wait);
-  EXPECT_EQ(config->interest.linger, InterestOptions{}.linger);
-  EXPECT_EQ(config->logic.events_max, LogicLinkOptions{}.events_max);
-  EXPECT_EQ(config->logic.bytes_max, LogicLinkOptions{}.bytes_max);
-  EXPECT_EQ(config->logic.answer_timeout, LogicLinkOptions{}.answer_timeout);
-  EXPECT_EQ(config->logic.report_interval, LogicLinkOptions{}.report_interval);
+  EXPECT_EQ(config->interest.join_wait, downlink::InterestOptions{}.join_wait);
+  EXPECT_EQ(config->interest.linger, downlink::InterestOptions{}.linger);
+  EXPECT_EQ(config->logic.events_max, uplink::LogicLinkOptions{}.events_max);
+  EXPECT_EQ(config->logic.bytes_max, uplink::LogicLinkOptions{}.bytes_max);
+  EXPECT_EQ(config->logic.answer_timeout, uplink::LogicLinkOptions{}.answer_timeout);
+  EXPECT_EQ(config->logic.report_interval, uplink::LogicLinkOptions{}.report_interval);
   EXPECT_EQ(config->nats.servers, bus::NatsOptions{}.servers);
   EXPECT_EQ(config->registry.expire, bus::RegistryOptions{}.expire);
   EXPECT_GE(config->shards, 1);

@@ -2,13 +2,13 @@
 
 #include <gtest/gtest.h>
 
-#include "world.h"
+#include "unit/session/world.h"
 
 namespace encke::comet {
 namespace {
 
 // A logic that lets everybody in at once, under the key that is the token.
-class OpenLogic final : public LogicPort {
+class OpenLogic final : public uplink::LogicPort {
  public:
   explicit OpenLogic(Shards& shards) : shards_(shards) {}
   bool Arrive(Connect ask) override {
@@ -18,8 +18,8 @@ class OpenLogic final : public LogicPort {
     reply.set_room("room");
     reply.set_heartbeat_ms(480'000);
     reply.set_generation(generation_.fetch_add(1) + 1);
-    shards_.Tell(AskId::Unpack(ask.id()).shard,
-                 [reply](Sessions& sessions) { sessions.Answer(reply); });
+    shards_.Tell(uplink::AskId::Unpack(ask.id()).shard,
+                 [reply](session::Sessions& sessions) { sessions.Answer(reply); });
     return true;
   }
   bool Renew(Renewal) override { return true; }
@@ -39,11 +39,11 @@ class ShardsTest : public testing::Test {
  protected:
   ~ShardsTest() override { shards.Stop(); }
   void Start(int count) {
-    ShardOptions options;
+    session::ShardOptions options;
     options.session.report_interval = Duration(1);
     ASSERT_TRUE(
         shards.Make(count, options, {logic, interest, directory, census, addresses, shards}));
-    ASSERT_TRUE(shards.Open({{Transport::kTcp, "127.0.0.1:0"}}));
+    ASSERT_TRUE(shards.Open({{session::Transport::kTcp, "127.0.0.1:0"}}));
     shards.Start();
   }
   bool Await(const std::function<bool()>& done) {
@@ -54,23 +54,24 @@ class ShardsTest : public testing::Test {
     }
     return done();
   }
-  std::unique_ptr<Client> Login(const std::string& key) {
-    auto client = std::make_unique<Client>(shards.open_ports()[0]);
-    client->Say(Packed(7, 1, key));
-    return Await([&] { return client->Hear() == Packed(8, 1, {}); }) ? std::move(client) : nullptr;
+  std::unique_ptr<session::Client> Login(const std::string& key) {
+    auto client = std::make_unique<session::Client>(shards.open_ports()[0]);
+    client->Say(session::Packed(7, 1, key));
+    return Await([&] { return client->Hear() == session::Packed(8, 1, {}); }) ? std::move(client)
+                                                                              : nullptr;
   }
 
-  Interest interest{{}};
+  downlink::Interest interest{{}};
   hub::Directory directory;
-  Census census;
-  Addresses addresses;
+  uplink::Census census;
+  session::Addresses addresses;
   Shards shards;
   OpenLogic logic{shards};
 };
 
 TEST_F(ShardsTest, OneRoomSpansThemAndAPushReachesAll) {
   Start(3);
-  std::vector<std::unique_ptr<Client>> clients;
+  std::vector<std::unique_ptr<session::Client>> clients;
   for (int i = 0; i < 24; ++i) {
     clients.push_back(Login("k" + std::to_string(i)));
     ASSERT_TRUE(clients.back());
@@ -78,19 +79,19 @@ TEST_F(ShardsTest, OneRoomSpansThemAndAPushReachesAll) {
   }
   EXPECT_TRUE(Await([&] { return census.Online("room") == 24; }));
   EXPECT_TRUE(shards.Ping(Duration(5'000)));
-  for (ShardPort* port : shards.ports()) {
+  for (downlink::ShardPort* port : shards.ports()) {
     ASSERT_TRUE(port->Post([port] {
       port->hub().PushRoom("room", 1000, "hi");
       port->FlushSoon();
     }));
   }
   for (auto& client : clients)
-    EXPECT_TRUE(Await([&] { return client->Hear() == Packed(1000, 0, "hi"); }));
+    EXPECT_TRUE(Await([&] { return client->Hear() == session::Packed(1000, 0, "hi"); }));
 }
 
 TEST_F(ShardsTest, OfTwoLoginsWithOneKeyOneStays) {
   Start(3);
-  std::vector<std::unique_ptr<Client>> clients;
+  std::vector<std::unique_ptr<session::Client>> clients;
   for (int i = 0; i < 12; ++i) {  // spread over the shards by the kernel
     clients.push_back(Login("same"));
     ASSERT_TRUE(clients.back());
@@ -104,7 +105,7 @@ TEST_F(ShardsTest, OfTwoLoginsWithOneKeyOneStays) {
 
 TEST_F(ShardsTest, DrainClosesAllAndSaysGoodbyeForEach) {
   Start(2);
-  std::vector<std::unique_ptr<Client>> clients;
+  std::vector<std::unique_ptr<session::Client>> clients;
   for (int i = 0; i < 8; ++i)
     clients.push_back(Login("k" + std::to_string(i)));
   shards.Drain(Duration(10'000));
@@ -118,8 +119,8 @@ TEST_F(ShardsTest, APortInUseIsRefused) {
   Start(2);
   Shards others;
   ASSERT_TRUE(others.Make(2, {}, {logic, interest, directory, census, addresses, others}));
-  const auto opened =
-      others.Open({{Transport::kTcp, "127.0.0.1:" + std::to_string(shards.open_ports()[0])}});
+  const auto opened = others.Open(
+      {{session::Transport::kTcp, "127.0.0.1:" + std::to_string(shards.open_ports()[0])}});
   ASSERT_FALSE(opened);
   EXPECT_NE(opened.error().text.find("tcp.listen"), std::string::npos);
 }

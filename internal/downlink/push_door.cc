@@ -1,0 +1,399 @@
+#include "downlink/push_door.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cassert>
+#include <deque>
+#include <map>
+#include <tuple>
+#include <unordered_map>
+#include <utility>
+
+#include "api/push.pb.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/threads.h"
+
+namespace encke::downlink {
+namespace {
+
+// What one shard has to do for one push.
+struct Step {
+  std::uint32_t push = 0;  // in Parcel::pushes
+  std::uint32_t key = 0;   // PUSH: which of its keys, and
+  hub::Slot slot = 0;      // where it may be
+  double rate = 0;         // BROADCAST: for the whole comet
+};
+
+class Stream;
+
+// One message of a job, taken apart.  Shared by the shards concerned; nothing changes but
+// `missing`.
+struct Parcel {
+  std::shared_ptr<Stream> from;
+  std::vector<PushMsg> pushes;
+  std::vector<std::vector<Step>> steps;  // by shard
+  std::vector<PushAck> acks;
+  std::size_t channels = 0;             // of this comet, to share a broadcast's rate
+  std::atomic<std::size_t> missing{1};  // shards that have not run it, and one for the sender
+};
+
+// What is known of one partition of the log.
+struct Line {
+  std::uint64_t fence = 0;
+  std::uint64_t seq = 0;  // taken over, and everything before it
+  const Stream* taken_by = nullptr;
+};
+using Lines = std::unordered_map<std::uint32_t, Line>;
+
+struct Open {
+  bool draining = false;
+  std::vector<std::weak_ptr<Stream>> streams;
+};
+
+// What all streams share.
+struct Door {
+  PushDoorOptions options;
+  Interest& interest;
+  hub::Directory& directory;
+  std::vector<ShardPort*> shards;
+  std::string comet;
+  std::uint64_t boot;
+  PushDoorCounts counts{};
+  log::RateLimit malformed_lines{};
+  Guarded<Open> open{};
+  Guarded<Lines> lines{};
+};
+
+// One connected job.
+class Stream final : public rpc::PushServerUser, public std::enable_shared_from_this<Stream> {
+ public:
+  Stream(std::shared_ptr<Door> door, std::shared_ptr<rpc::StreamHandle> handle)
+      : door_(std::move(door)), handle_(std::move(handle)) {}
+
+  void Start();
+  bool Fill(PushUp* out) override;
+  void OnMessage(const PushDown& in) override;
+  void OnClosed(const std::string& why) override;
+
+  // Any thread.  No acknowledgement leaves after Close, and no wait goes on after GiveUp.
+  void Close() { handle_->Close(); }
+  void GiveUp() { pulse_.Stop(); }
+  void RunShard(Parcel& parcel, std::size_t shard);  // in that shard's loop
+  void Settle(Parcel* parcel);                       // any thread: one less is missing
+
+ private:
+  using AckKey = std::tuple<std::uint32_t, std::uint64_t, bool>;  // partition, fence, refused
+  struct Owed {
+    std::deque<std::shared_ptr<Parcel>> parcels;  // in the order they came
+    std::map<AckKey, std::uint64_t> acks;         // the highest seq of each
+  };
+
+  bool ClaimLines(const PushDown& in);
+  void ReleaseLines();
+  void TakeBatch(const PushBatch& batch, Parcel* parcel);
+  void TakeEntry(const LogEntry& entry, Parcel* parcel);
+  bool Plan(const LogEntry& entry, Parcel* parcel);
+  void PlanKeys(const PushMsg& push, Parcel* parcel);
+  void PlanEverywhere(double rate, Parcel* parcel);
+  void Deliver(const std::shared_ptr<Parcel>& parcel);
+
+  void Run(const Parcel& parcel, const Step& step, hub::Hub& hub, std::int64_t now_us);
+  hub::Pushed RunKey(const PushMsg& push, const Step& step, hub::Hub& hub);
+  hub::Pushed RunAll(const PushMsg& push, const Parcel& parcel, double rate, hub::Hub& hub);
+
+  const std::shared_ptr<Door> door_;
+  const std::shared_ptr<rpc::StreamHandle> handle_;
+  Interest::JobId job_ = 0;
+  std::string name_;      // OnMessage's
+  bool greeted_ = false;  // Fill's
+  Pulse pulse_;
+  Guarded<Owed> owed_;
+};
+
+void Stream::Start() {
+  job_ = door_->interest.AddJob([weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->handle_->Kick();
+  });
+  door_->counts.jobs.Add(1);
+  handle_->Kick();  // for our greeting
+}
+
+bool Stream::Fill(PushUp* out) {
+  bool any = !std::exchange(greeted_, true);
+  if (any) {
+    out->set_comet(door_->comet);
+    out->set_boot(door_->boot);
+  }
+  const auto acks = owed_.With([](Owed& owed) { return std::exchange(owed.acks, {}); });
+  for (const auto& [key, seq] : acks) {
+    PushAck* ack = out->add_acks();
+    ack->set_partition(std::get<0>(key));
+    ack->set_fence(std::get<1>(key));
+    ack->set_refused(std::get<2>(key));
+    ack->set_seq(seq);
+  }
+  if (door_->interest.Fill(job_, out->mutable_interest())) return true;
+  out->clear_interest();
+  return any || !acks.empty();
+}
+
+void Stream::OnMessage(const PushDown& in) {
+  if (!in.job().empty()) {
+    name_ = in.job();
+    log::Info("push_door.open job={}", name_);
+  }
+  if (in.interest_ack() > 0) door_->interest.Confirmed(job_, in.interest_ack());
+  if (in.batches().empty() || !ClaimLines(in)) return;
+  const auto parcel = std::make_shared<Parcel>();
+  parcel->from = shared_from_this();
+  parcel->steps.resize(door_->shards.size());
+  for (const PushBatch& batch : in.batches())
+    TakeBatch(batch, parcel.get());
+  owed_.With([&](Owed& owed) { owed.parcels.push_back(parcel); });
+  Deliver(parcel);
+  ReleaseLines();
+}
+
+// Until its batches are posted no other stream may deliver these partitions: what came first stays
+// first, and a repeat is only called one when the original is on its way.
+bool Stream::ClaimLines(const PushDown& in) {
+  const auto try_claim = [&](Lines& lines) {
+    for (const PushBatch& batch : in.batches())
+      if (lines[batch.partition()].taken_by != nullptr) return false;
+    for (const PushBatch& batch : in.batches())
+      lines[batch.partition()].taken_by = this;
+    return true;
+  };
+  while (!door_->lines.With(try_claim)) {
+    door_->counts.turn_waits.Add();
+    if (!pulse_.Wait(door_->options.mailbox_retry)) return false;
+  }
+  return true;
+}
+
+void Stream::ReleaseLines() {
+  door_->lines.With([this](Lines& lines) {
+    for (auto& [partition, line] : lines)
+      if (line.taken_by == this) line.taken_by = nullptr;
+  });
+}
+
+void Stream::TakeBatch(const PushBatch& batch, Parcel* parcel) {
+  if (batch.entries().empty()) return;
+  door_->counts.batches.Add();
+  std::uint64_t done = 0;
+  const bool refused = door_->lines.With([&](Lines& lines) {
+    Line& line = lines[batch.partition()];
+    if (batch.fence() < line.fence) return true;
+    line.fence = batch.fence();
+    done = line.seq;
+    line.seq = std::max(line.seq, batch.entries().rbegin()->seq());
+    return false;
+  });
+  PushAck& ack = parcel->acks.emplace_back();
+  ack.set_partition(batch.partition());
+  ack.set_fence(batch.fence());
+  ack.set_seq(batch.entries().rbegin()->seq());
+  ack.set_refused(refused);
+  if (refused) return door_->counts.refused_fence.Add();
+  for (const LogEntry& entry : batch.entries()) {
+    if (entry.seq() <= done) {
+      door_->counts.repeats.Add();
+    } else {
+      done = entry.seq();
+      TakeEntry(entry, parcel);
+    }
+  }
+}
+
+void Stream::TakeEntry(const LogEntry& entry, Parcel* parcel) {
+  door_->counts.entries.Add();
+  if (Plan(entry, parcel)) return;
+  door_->counts.malformed.Add();
+  log::WarnSome(door_->malformed_lines, "push_door.malformed job={} seq={} bytes={}", name_,
+                entry.seq(), entry.push().size());
+}
+
+// False: makes no sense, and never will.
+bool Stream::Plan(const LogEntry& entry, Parcel* parcel) {
+  PushMsg push;
+  if (!push.ParseFromString(entry.push())) return false;
+  parcel->pushes.push_back(std::move(push));
+  const PushMsg& kept = parcel->pushes.back();
+  switch (kept.type()) {
+    case PushMsg::PUSH:
+      if (kept.keys().empty()) return false;
+      PlanKeys(kept, parcel);
+      return true;
+    case PushMsg::ROOM:
+      if (kept.room().empty()) return false;
+      PlanEverywhere(0, parcel);
+      return true;
+    case PushMsg::BROADCAST:
+      if (entry.rate() > 0) parcel->channels = door_->directory.size();
+      PlanEverywhere(entry.rate(), parcel);
+      return true;
+    default:  // a type that a newer logic knows
+      return false;
+  }
+}
+
+void Stream::PlanKeys(const PushMsg& push, Parcel* parcel) {
+  const auto number = static_cast<std::uint32_t>(parcel->pushes.size() - 1);
+  for (int i = 0; i < push.keys_size(); ++i) {
+    const std::vector<hub::Home> homes = door_->directory.Find(push.keys(i));
+    if (homes.empty()) door_->counts.unknown_keys.Add();
+    for (const hub::Home& home : homes) {
+      assert(home.shard < parcel->steps.size());
+      parcel->steps[home.shard].push_back(
+          {.push = number, .key = static_cast<std::uint32_t>(i), .slot = home.slot});
+    }
+  }
+}
+
+void Stream::PlanEverywhere(double rate, Parcel* parcel) {
+  const auto number = static_cast<std::uint32_t>(parcel->pushes.size() - 1);
+  for (std::vector<Step>& steps : parcel->steps)
+    steps.push_back({.push = number, .rate = rate});
+}
+
+// One Post per shard concerned.  A full mailbox holds this stream up and nothing else; the pushes
+// behind it wait in the job.
+void Stream::Deliver(const std::shared_ptr<Parcel>& parcel) {
+  for (std::size_t shard = 0; shard < door_->shards.size(); ++shard) {
+    if (parcel->steps[shard].empty()) continue;
+    parcel->missing.fetch_add(1);
+    while (
+        !door_->shards[shard]->Post([parcel, shard] { parcel->from->RunShard(*parcel, shard); })) {
+      door_->counts.mailbox_waits.Add();
+      if (!pulse_.Wait(door_->options.mailbox_retry)) return;  // draining: never acknowledged
+    }
+  }
+  Settle(parcel.get());
+}
+
+void Stream::RunShard(Parcel& parcel, std::size_t shard) {
+  ShardPort& port = *door_->shards[shard];
+  const std::int64_t now_us = WallUs();
+  for (const Step& step : parcel.steps[shard])
+    Run(parcel, step, port.hub(), now_us);
+  port.FlushSoon();
+  Settle(&parcel);
+}
+
+void Stream::Run(const Parcel& parcel, const Step& step, hub::Hub& hub, std::int64_t now_us) {
+  const PushMsg& push = parcel.pushes[step.push];
+  hub::Pushed pushed = hub::Pushed::kNobody;
+  if (push.type() == PushMsg::PUSH) {
+    pushed = RunKey(push, step, hub);
+  } else if (push.type() == PushMsg::ROOM) {
+    pushed = hub.PushRoom(push.room(), push.operation(), push.msg());
+  } else {
+    pushed = RunAll(push, parcel, step.rate, hub);
+  }
+  PushDoorCounts& counts = door_->counts;
+  if (pushed == hub::Pushed::kNobody) return;
+  if (pushed == hub::Pushed::kFiltered) return counts.filtered.Add();
+  if (pushed == hub::Pushed::kDropped) return counts.dropped.Add();
+  if (push.accepted_us() > 0) {
+    const std::int64_t delay = std::max<std::int64_t>(now_us - push.accepted_us(), 0);
+    counts.delay_us.Observe(static_cast<std::uint64_t>(delay));
+  }
+}
+
+hub::Pushed Stream::RunKey(const PushMsg& push, const Step& step, hub::Hub& hub) {
+  const std::string& key = push.keys(static_cast<int>(step.key));
+  if (hub.Is(step.slot, key)) return hub.PushKey(step.slot, push.operation(), push.msg());
+  door_->counts.unknown_keys.Add();  // left meanwhile, or shares a hash with one who is here
+  return hub::Pushed::kNobody;
+}
+
+// Each shard gets the part of the rate that its channels are of all channels.
+hub::Pushed Stream::RunAll(const PushMsg& push, const Parcel& parcel, double rate, hub::Hub& hub) {
+  if (hub.size() == 0) return hub::Pushed::kNobody;
+  if (!(rate > 0)) return hub.PushAll(push.operation(), push.msg(), 0, nullptr);
+  const auto here = static_cast<double>(hub.size());
+  const double share = here / std::max(here, static_cast<double>(parcel.channels));
+  return hub.PushAll(push.operation(), push.msg(), rate * share,
+                     [id = push.id()](std::size_t reached) {
+                       log::Info("broadcast.done push={} reached={}", id, reached);
+                     });
+}
+
+// A parcel that is done early waits for those before it: an acknowledgement covers all of them.
+void Stream::Settle(Parcel* parcel) {
+  if (parcel->missing.fetch_sub(1) > 1) return;
+  const bool any = owed_.With([](Owed& owed) {
+    bool found = false;
+    while (!owed.parcels.empty() && owed.parcels.front()->missing.load() == 0) {
+      for (const PushAck& ack : owed.parcels.front()->acks) {
+        std::uint64_t& seq = owed.acks[{ack.partition(), ack.fence(), ack.refused()}];
+        seq = std::max(seq, ack.seq());
+        found = true;
+      }
+      owed.parcels.pop_front();
+    }
+    return found;
+  });
+  if (any) handle_->Kick();
+}
+
+void Stream::OnClosed(const std::string& why) {
+  log::Info("push_door.close job={} why={}", name_, why);
+  door_->interest.RemoveJob(job_);
+  door_->counts.jobs.Add(-1);
+  owed_.With([](Owed& owed) { owed = {}; });
+}
+
+}  // namespace
+
+class PushDoor::Impl : public Door {};
+
+PushDoor::PushDoor(const PushDoorOptions& options,
+                   Interest& interest,
+                   hub::Directory& directory,
+                   std::vector<ShardPort*> shards,
+                   std::string comet,
+                   std::uint64_t boot)
+    : impl_(new Impl{{.options = options,
+                      .interest = interest,
+                      .directory = directory,
+                      .shards = std::move(shards),
+                      .comet = std::move(comet),
+                      .boot = boot}}) {}
+PushDoor::~PushDoor() = default;
+
+std::shared_ptr<grpc::Service> PushDoor::MakeService() {
+  return rpc::MakePushService(
+      [this](std::shared_ptr<rpc::StreamHandle> handle) { return Accept(std::move(handle)); });
+}
+
+std::shared_ptr<rpc::PushServerUser> PushDoor::Accept(std::shared_ptr<rpc::StreamHandle> handle) {
+  auto stream = std::make_shared<Stream>(impl_, std::move(handle));
+  const bool welcome = impl_->open.With([&](Open& open) {
+    std::erase_if(open.streams, [](const auto& weak) { return weak.expired(); });
+    if (!open.draining) open.streams.push_back(stream);
+    return !open.draining;
+  });
+  if (!welcome) return nullptr;
+  stream->Start();
+  return stream;
+}
+
+void PushDoor::Drain() {
+  const auto streams = impl_->open.With([](Open& open) {
+    open.draining = true;
+    return std::exchange(open.streams, {});
+  });
+  // All first: what one gives up would look taken over to the others.
+  for (const auto& weak : streams)
+    if (const auto stream = weak.lock()) stream->Close();
+  for (const auto& weak : streams)
+    if (const auto stream = weak.lock()) stream->GiveUp();
+}
+
+const PushDoorCounts& PushDoor::counts() const { return impl_->counts; }
+
+}  // namespace encke::downlink

@@ -1,0 +1,25 @@
+#pragma once
+// ShardPort: what PushDoor sees of a shard: its mailbox, its hub, and a word that there is work.
+//
+// Owner    comet's Shard implements it.
+// Thread   Post: any.  hub and FlushSoon: the shard's loop only (from inside a posted task).
+// Limit    the mailbox of the shard; Post says when it is full.
+
+#include <functional>
+
+#include "hub/hub.h"
+
+namespace encke::downlink {
+
+class ShardPort {
+ public:
+  virtual ~ShardPort() = default;
+  // False: the mailbox is full (try again) or the shard has stopped; the task was not taken.
+  virtual bool Post(std::function<void()> task) = 0;
+  virtual hub::Hub& hub() = 0;
+  // There is something to Flush.  The shard calls hub().Flush until that says false, and again
+  // after hub().NextPaceMs() while a paced broadcast waits.
+  virtual void FlushSoon() = 0;
+};
+
+}  // namespace encke::downlink

@@ -1,0 +1,43 @@
+#pragma once
+// Ops: what a client may say, one row per operation; the last row is for everything else.
+//
+// Owner    constants.
+// Thread   handlers run on the session's shard.
+// Limit    none.
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "net/connections.h"
+#include "wire/package.h"
+
+namespace encke::session {
+
+class Sessions;
+
+enum class Needs : std::uint8_t { kNothing, kAuth };
+
+struct OpRow {
+  std::int32_t op;
+  std::string_view name;
+  Needs needs;
+  void (*handle)(Sessions& sessions, net::Slot slot, const wire::Package& package);
+};
+
+inline constexpr std::size_t kOpRows = 6;
+extern const std::array<OpRow, kOpRows> kOpTable;
+
+// The row of an operation.  Auth is a word like any other once the client is authenticated.
+const OpRow& FindOp(std::int32_t op, bool authenticated);
+inline std::size_t IndexOf(const OpRow& row) {
+  return static_cast<std::size_t>(&row - kOpTable.data());
+}
+
+// "1000,-5,+7": plain base-10 int32, no blanks.  Empty text is an empty list; one bad piece makes
+// the whole text bad.
+bool ParseOps(std::string_view text, std::vector<std::int32_t>* out);
+
+}  // namespace encke::session

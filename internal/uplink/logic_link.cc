@@ -1,0 +1,386 @@
+#include "uplink/logic_link.h"
+
+#include <algorithm>
+#include <random>
+#include <thread>
+#include <utility>
+
+#include "base/log.h"
+#include "base/threads.h"
+#include "rpc/server.h"
+#include "rpc/session_stream.h"
+#include "uplink/logic_queue.h"
+
+namespace encke::uplink {
+namespace {
+
+constexpr Duration kWatch{50};
+constexpr std::size_t kCountsBytes = 4 * 1024 * 1024;  // of room counts in one message
+
+log::RateLimit link_lines(5);
+
+}  // namespace
+
+class LogicLink::Impl : public std::enable_shared_from_this<LogicLink::Impl> {
+ public:
+  Impl(const LogicLinkOptions& options, Census& census)
+      : options_(options), census_(census), state_(State(options, stats_)) {}
+
+  void Start(Events events);
+  void Stop();
+  void SetAddresses(std::vector<std::string> addresses);
+  bool Flush(Duration patience);
+  bool up() const { return stats_.up.value() != 0; }
+
+  // Puts an event into the queue and wakes the stream, unless a wake-up is under way.
+  template <class Put>
+  bool Say(const Put& put);
+  void Depart(Disconnect goodbye);
+
+  bool Fill(std::uint64_t epoch, SessionUp* out);
+  void OnMessage(std::uint64_t epoch, const SessionDown& down);
+  void OnClosed(std::uint64_t epoch, const std::string& why);
+
+  LinkStats stats_;
+
+ private:
+  struct State {
+    State(const LogicLinkOptions& options, LinkStats& stats)
+        : queue(options.events_max, options.bytes_max, stats) {}
+    LogicQueue queue;
+    std::vector<std::string> addresses;
+    // The stream at hand.  Whatever comes from one with another epoch is of the past.
+    std::uint64_t epoch = 0;
+    bool open = false;
+    bool fresh = false;  // its first message has not been made
+    bool up = false;     // its first message has been written
+    bool writing = false;
+    bool kicked = false;
+    bool report_due = false;
+    std::int64_t up_since_ms = 0;
+    std::string address;
+    std::string avoid;  // the one that just failed us
+    std::shared_ptr<rpc::StreamHandle> stream;
+    std::int64_t next_try_ms = 0;
+    Duration backoff{0};
+  };
+  void Watch();
+  void OpenOne();
+  std::string Choose(const State& s);
+  void LeaveIf(const std::function<Counter*(State&)>& why);
+  void Reset(State& s, bool failed);
+  void GiveUpOld();
+  void Report();
+  void Sort(State& s,
+            const SessionDown& down,
+            std::vector<ConnectReply>* answers,
+            std::vector<Disconnect>* goodbyes);
+
+  const LogicLinkOptions options_;
+  Census& census_;
+  Events events_;
+  Gate gate_;  // events are called inside
+  Guarded<State> state_;
+  Pulse pulse_;
+  std::thread thread_;
+  std::int64_t reported_ms_ = 0;
+  std::minstd_rand random_{std::random_device{}()};
+};
+
+namespace {
+
+// Ties one stream to the link that opened it.
+template <class Link>
+class Stream final : public rpc::SessionClientUser {
+ public:
+  Stream(std::shared_ptr<Link> link, std::uint64_t epoch) : link_(std::move(link)), epoch_(epoch) {}
+  bool Fill(SessionUp* out) override { return link_->Fill(epoch_, out); }
+  void OnMessage(const SessionDown& down) override { link_->OnMessage(epoch_, down); }
+  void OnClosed(const std::string& why) override { link_->OnClosed(epoch_, why); }
+
+ private:
+  const std::shared_ptr<Link> link_;
+  const std::uint64_t epoch_;
+};
+
+}  // namespace
+
+void LogicLink::Impl::Start(Events events) {
+  events_ = std::move(events);
+  thread_ = std::thread([this] {
+    NameThread("logic-link");
+    while (pulse_.Wait(kWatch))
+      Watch();
+  });
+}
+
+void LogicLink::Impl::Stop() {
+  pulse_.Stop();
+  if (thread_.joinable()) thread_.join();
+  const auto stream = state_.With([this](State& s) {
+    auto last = std::move(s.stream);
+    Reset(s, false);
+    return last;
+  });
+  if (stream) stream->Close();
+  gate_.CloseAndWait();
+}
+
+// ---- the thread ---------------------------------------------------------------------------------
+
+void LogicLink::Impl::Watch() {
+  GiveUpOld();
+  LeaveIf([this](State& s) -> Counter* {
+    const bool silent = s.queue.SilenceUs(MonotonicUs()) > options_.answer_timeout.count() * 1000;
+    if (silent) s.avoid = s.address;
+    return silent ? &stats_.moves_silent : nullptr;
+  });
+  OpenOne();
+  Report();
+}
+
+void LogicLink::Impl::GiveUpOld() {
+  const std::int64_t before = MonotonicUs() - options_.connect_timeout.count() * 1000;
+  const auto ids = state_.With([&](State& s) {
+    auto given_up = s.queue.GiveUp(before);
+    stats_.waiting.Set(static_cast<std::int64_t>(s.queue.waiting()));
+    return given_up;
+  });
+  const auto pass = gate_.TryEnter();
+  for (const std::uint64_t id : ids) {
+    ConnectReply reply;
+    reply.set_id(id);
+    reply.set_refused("no logic answered");
+    reply.set_retry(true);
+    if (pass) events_.answer(std::move(reply));
+  }
+}
+
+void LogicLink::Impl::LeaveIf(const std::function<Counter*(State&)>& why) {
+  const auto stream = state_.With([&](State& s) -> std::shared_ptr<rpc::StreamHandle> {
+    if (!s.open) return nullptr;
+    Counter* counter = why(s);
+    if (counter == nullptr) return nullptr;
+    counter->Add();
+    auto left = std::move(s.stream);
+    Reset(s, false);
+    return left;
+  });
+  if (stream) stream->Close();
+}
+
+// The stream is over; what it did not confirm goes to the next one.
+void LogicLink::Impl::Reset(State& s, bool failed) {
+  const std::int64_t now = MonotonicMs();
+  const bool lasted = s.up && now - s.up_since_ms >= 1'000;
+  s.backoff = lasted || !failed
+                  ? options_.backoff_min
+                  : std::clamp(s.backoff * 2, options_.backoff_min, options_.backoff_max);
+  s.next_try_ms = failed ? now + s.backoff.count() : now;
+  if (failed && lasted) s.next_try_ms = now;
+  ++s.epoch;
+  s.open = s.fresh = s.up = s.writing = s.kicked = false;
+  s.stream = nullptr;
+  s.queue.Restart(MonotonicUs());
+  stats_.up.Set(0);
+}
+
+std::string LogicLink::Impl::Choose(const State& s) {
+  std::vector<std::string> choice = s.addresses;
+  if (choice.size() > 1) std::erase(choice, s.avoid);
+  if (choice.empty()) return {};
+  return choice[std::uniform_int_distribution<std::size_t>(0, choice.size() - 1)(random_)];
+}
+
+void LogicLink::Impl::OpenOne() {
+  std::string address;
+  const std::uint64_t epoch = state_.With([&](State& s) -> std::uint64_t {
+    if (s.open || MonotonicMs() < s.next_try_ms) return 0;
+    address = Choose(s);
+    if (address.empty()) return 0;
+    s.open = s.fresh = true;
+    s.address = address;
+    return ++s.epoch;
+  });
+  if (epoch == 0) return;
+  stats_.streams.Add();
+  auto stream = rpc::OpenSession(rpc::MakeChannel(address),
+                                 std::make_shared<Stream<Impl>>(shared_from_this(), epoch));
+  const bool current = state_.With([&](State& s) {
+    if (s.epoch != epoch) return false;
+    s.stream = stream;
+    return true;
+  });
+  if (current) {
+    stream->Kick();
+  } else {
+    stream->Close();
+  }
+}
+
+void LogicLink::Impl::Report() {
+  const std::int64_t now = MonotonicMs();
+  if (now - reported_ms_ < options_.report_interval.count() || !census_.changed()) return;
+  reported_ms_ = now;
+  (void)Say([](State& s) { return s.report_due = true; });
+}
+
+void LogicLink::Impl::SetAddresses(std::vector<std::string> addresses) {
+  LeaveIf([&](State& s) -> Counter* {
+    const bool gone = !addresses.empty() &&
+                      std::find(addresses.begin(), addresses.end(), s.address) == addresses.end();
+    return gone ? &stats_.moves_left : nullptr;
+  });
+  state_.With([&](State& s) { s.addresses = std::move(addresses); });
+  pulse_.Wake();
+}
+
+bool LogicLink::Impl::Flush(Duration patience) {
+  const std::int64_t until = MonotonicMs() + patience.count();
+  const auto written = [this] {
+    return state_.With([](const State& s) { return s.queue.empty() && !s.writing; });
+  };
+  Pulse wait;
+  while (!written() && MonotonicMs() < until)
+    wait.Wait(Duration(5));
+  return written();
+}
+
+// ---- the stream ---------------------------------------------------------------------------------
+
+template <class Put>
+bool LogicLink::Impl::Say(const Put& put) {
+  std::shared_ptr<rpc::StreamHandle> kick;
+  const bool taken = state_.With([&](State& s) {
+    if (!put(s)) return false;
+    if (!s.kicked) kick = s.stream;
+    s.kicked = s.stream != nullptr;
+    return true;
+  });
+  if (kick) kick->Kick();
+  return taken;
+}
+
+void LogicLink::Impl::Depart(Disconnect goodbye) {
+  (void)Say([&](State& s) {
+    s.queue.Depart(std::move(goodbye));
+    return true;
+  });
+}
+
+bool LogicLink::Impl::Fill(std::uint64_t epoch, SessionUp* out) {
+  return state_.With([&](State& s) {
+    if (s.epoch != epoch) return false;
+    s.kicked = false;
+    bool any = false;
+    if (s.fresh) {
+      s.fresh = false;
+      any = true;
+      out->set_comet(options_.comet);
+      census_.MarkAll();
+      census_.Take(kCountsBytes, out->mutable_counts());
+      out->mutable_counts()->set_snapshot(true);
+      s.report_due = census_.changed();
+    } else if (!s.up) {
+      s.up = true;
+      s.up_since_ms = MonotonicMs();
+      s.avoid.clear();
+      stats_.up.Set(1);
+      log::Info("logic.link up address={}", s.address);
+    }
+    if (s.report_due && !out->has_counts()) {
+      if (census_.Take(kCountsBytes, out->mutable_counts())) {
+        any = true;
+      } else {
+        out->clear_counts();
+      }
+      s.report_due = census_.changed();
+    }
+    any |= s.queue.Fill(out, MonotonicUs());
+    s.writing = any;
+    return any;
+  });
+}
+
+// Whoever gave up meanwhile is not told; for those logic let in somebody must say goodbye.
+void LogicLink::Impl::Sort(State& s,
+                           const SessionDown& down,
+                           std::vector<ConnectReply>* answers,
+                           std::vector<Disconnect>* goodbyes) {
+  const std::int64_t now = MonotonicUs();
+  for (const ConnectReply& reply : down.connects()) {
+    const auto waited = s.queue.Answered(reply.id(), now);
+    if (waited) {
+      stats_.answer_us.Observe(static_cast<std::uint64_t>(*waited));
+      answers->push_back(reply);
+    } else if (reply.refused().empty() && !reply.key().empty()) {
+      goodbyes->push_back(GoodbyeOf(reply.mid(), reply.key(), reply.generation()));
+    }
+  }
+}
+
+void LogicLink::Impl::OnMessage(std::uint64_t epoch, const SessionDown& down) {
+  const auto pass = gate_.TryEnter();
+  if (!pass) return;
+  std::vector<ConnectReply> answers;
+  std::vector<Disconnect> goodbyes;
+  const bool current = state_.With([&](State& s) {
+    if (s.epoch == epoch) Sort(s, down, &answers, &goodbyes);
+    return s.epoch == epoch;
+  });
+  if (!current) return;
+  for (ConnectReply& reply : answers)
+    events_.answer(std::move(reply));
+  for (Disconnect& goodbye : goodbyes)
+    Depart(std::move(goodbye));
+  for (const auto& [room, total] : down.totals().counts())
+    census_.SetTotal(room, total);
+  if (!down.announce()) return;
+  stats_.announces.Add();
+  events_.announce();
+}
+
+void LogicLink::Impl::OnClosed(std::uint64_t epoch, const std::string& why) {
+  const bool current = state_.With([&](State& s) {
+    if (s.epoch != epoch) return false;
+    s.avoid = s.address;
+    Reset(s, true);
+    return true;
+  });
+  if (!current) return;
+  stats_.breaks.Add();
+  log::WarnSome(link_lines, "logic.link down why={}", why);
+  pulse_.Wake();
+}
+
+// ---- the face -----------------------------------------------------------------------------------
+
+LogicLink::LogicLink(const LogicLinkOptions& options, Census& census)
+    : impl_(std::make_shared<Impl>(options, census)) {}
+
+LogicLink::~LogicLink() { Stop(); }
+
+void LogicLink::Start(Events events) { impl_->Start(std::move(events)); }
+void LogicLink::SetAddresses(std::vector<std::string> addresses) {
+  impl_->SetAddresses(std::move(addresses));
+}
+bool LogicLink::Flush(Duration patience) { return impl_->Flush(patience); }
+void LogicLink::Stop() { impl_->Stop(); }
+bool LogicLink::up() const { return impl_->up(); }
+const LinkStats& LogicLink::stats() const { return impl_->stats_; }
+
+bool LogicLink::Arrive(Connect ask) {
+  return impl_->Say([&](auto& s) { return s.queue.Arrive(std::move(ask), MonotonicUs()); });
+}
+
+bool LogicLink::Renew(Renewal renewal) {
+  return impl_->Say([&](auto& s) { return s.queue.Renew(std::move(renewal)); });
+}
+
+void LogicLink::Depart(Disconnect goodbye) { impl_->Depart(std::move(goodbye)); }
+
+bool LogicLink::Receive(Upstream package) {
+  return impl_->Say([&](auto& s) { return s.up && s.queue.Receive(std::move(package)); });
+}
+
+}  // namespace encke::uplink

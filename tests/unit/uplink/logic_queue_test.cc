@@ -1,0 +1,138 @@
+#include "uplink/logic_queue.h"
+
+#include <gtest/gtest.h>
+
+namespace encke::uplink {
+namespace {
+
+constexpr std::int64_t kSecond = 1'000'000;
+
+Connect Ask(std::uint64_t id) {
+  Connect ask;
+  ask.set_id(id);
+  ask.set_token("{}");
+  return ask;
+}
+
+Disconnect Goodbye(const std::string& key) {
+  Disconnect goodbye;
+  goodbye.set_key(key);
+  return goodbye;
+}
+
+std::string Ids(const SessionUp& up) {
+  std::string ids;
+  for (const auto& connect : up.connects())
+    ids += std::to_string(connect.id()) + " ";
+  for (const auto& goodbye : up.disconnects())
+    ids += "-" + goodbye.key() + " ";
+  return ids;
+}
+
+struct Fixture {
+  LinkStats stats;
+  LogicQueue queue{3, 1 << 20, stats};
+  std::string Fill(std::int64_t now) {
+    SessionUp up;
+    queue.Fill(&up, now);
+    return Ids(up);
+  }
+};
+
+TEST(LogicQueue, SaysAgainOnlyWhatWasNotAnswered) {
+  Fixture f;
+  for (std::uint64_t id = 1; id <= 3; ++id)
+    ASSERT_TRUE(f.queue.Arrive(Ask(id), 1));
+  EXPECT_FALSE(f.queue.Arrive(Ask(4), 1)) << "events_max";
+  EXPECT_EQ(f.Fill(2), "1 2 3 ");
+  EXPECT_EQ(f.Fill(3), "");
+  EXPECT_EQ(f.queue.Answered(2, 11), 10);
+  EXPECT_EQ(f.queue.Answered(2, 11), std::nullopt);
+  f.queue.Restart(4);
+  EXPECT_EQ(f.Fill(5), "1 3 ");
+}
+
+TEST(LogicQueue, RepeatsGoodbyesOfTheLastSecondsFirst) {
+  Fixture f;
+  f.queue.Depart(Goodbye("old"));
+  EXPECT_EQ(f.Fill(1), "-old ");
+  f.queue.Depart(Goodbye("a"));
+  f.queue.Depart(Goodbye("b"));
+  EXPECT_EQ(f.Fill(10 * kSecond), "-a -b ");
+  f.queue.Depart(Goodbye("c"));
+  f.queue.Restart(11 * kSecond);
+  EXPECT_EQ(f.Fill(11 * kSecond), "-a -b -c ");
+}
+
+TEST(LogicQueue, CountsWhatItCannotKeep) {
+  Fixture f;
+  for (int i = 0; i < 4; ++i) {
+    f.queue.Depart(Goodbye("k"));
+    EXPECT_EQ(f.queue.Renew({}), i < 3);
+    EXPECT_EQ(f.queue.Receive({}), i < 3);
+  }
+  EXPECT_EQ(f.stats.dropped_disconnects.value(), 1u);
+  EXPECT_EQ(f.stats.dropped_renewals.value(), 1u);
+}
+
+TEST(LogicQueue, SilenceIsTheAgeOfTheOldestUnanswered) {
+  Fixture f;
+  f.queue.Arrive(Ask(1), 0);
+  EXPECT_EQ(f.queue.SilenceUs(5), 0) << "not said yet";
+  f.Fill(10);
+  f.queue.Arrive(Ask(2), 10);
+  f.Fill(20);
+  EXPECT_EQ(f.queue.SilenceUs(110), 100);
+  f.queue.Answered(1, 111);
+  EXPECT_EQ(f.queue.SilenceUs(120), 100);
+  f.queue.Restart(130);
+  EXPECT_EQ(f.queue.SilenceUs(140), 0);
+}
+
+TEST(LogicQueue, GivesUpTheOldest) {
+  Fixture f;
+  f.queue.Arrive(Ask(1), 10);
+  f.queue.Arrive(Ask(2), 20);
+  f.queue.Arrive(Ask(3), 30);
+  f.queue.Answered(1, 31);
+  EXPECT_EQ(f.queue.GiveUp(30), std::vector<std::uint64_t>{2});
+  EXPECT_EQ(f.queue.waiting(), 1u);
+  EXPECT_EQ(f.Fill(40), "3 ") << "what was given up is not said";
+  EXPECT_EQ(f.stats.unanswered.value(), 1u);
+}
+
+TEST(LogicQueue, BytesAreBoundedAndComeBack) {
+  LinkStats stats;
+  LogicQueue queue(100, 10'000, stats);
+  Connect big = Ask(1);
+  big.set_token(std::string(6'000, 'x'));
+  EXPECT_TRUE(queue.Arrive(big, 1));
+  big.set_id(2);
+  EXPECT_TRUE(queue.Arrive(big, 1)) << "the last one may go past the bound";
+  EXPECT_FALSE(queue.Arrive(Ask(3), 1));
+  queue.Answered(1, 2);
+  EXPECT_TRUE(queue.Arrive(Ask(3), 2));
+  Upstream package;
+  package.set_body(std::string(10'000, 'x'));
+  EXPECT_TRUE(queue.Receive(package));
+  EXPECT_FALSE(queue.Receive({}));
+  SessionUp up;
+  queue.Fill(&up, 3);
+  EXPECT_TRUE(queue.Receive({}));
+}
+
+TEST(LogicQueue, ABatchIsBounded) {
+  LinkStats stats;
+  LogicQueue queue(100'000, 64 << 20, stats);
+  Upstream big;
+  big.set_body(std::string(4096, 'x'));
+  for (int i = 0; i < 1000; ++i)
+    queue.Receive(big);
+  SessionUp up;
+  EXPECT_TRUE(queue.Fill(&up, 1));
+  EXPECT_LT(up.ByteSizeLong(), LogicQueue::kBatchBytes + 8192);
+  EXPECT_FALSE(queue.empty());
+}
+
+}  // namespace
+}  // namespace encke::uplink
