@@ -10,7 +10,6 @@
 #include "base/log.h"
 #include "base/threads.h"
 #include "bus/kv.h"
-#include "bus/lease_table.h"
 
 namespace encke::bus {
 namespace {
@@ -22,7 +21,7 @@ Duration CallWait(const LeaseOptions& options) {
   return std::max(Duration(100), options.renew_interval / 2);
 }
 
-class KvLeaseStore final : public LeaseStore {
+class KvLeaseStore final : public fleet::LeaseStore {
  public:
   KvLeaseStore(Nats& nats, Duration wait) : kv_(nats, "encke_leases", wait) {}
 
@@ -111,7 +110,7 @@ class Leases::Impl {
     std::uint64_t revision = 0;
   };
 
-  LeaseTable::Events MakeEvents() {
+  fleet::LeaseTable::Events MakeEvents() {
     return {[] { return MonotonicMs(); },
             [this](int partition, std::uint64_t fence) { return OnGained(partition, fence); },
             [this](int partition, bool ours) { OnLost(partition, ours); }};
@@ -203,7 +202,7 @@ class Leases::Impl {
   const LeaseOptions options_;
   KvLeaseStore store_;
   Kv checkpoints_;
-  LeaseTable table_;
+  fleet::LeaseTable table_;
   std::function<void(const Lease&)> gained_;
   std::function<void(int)> lost_;
   std::atomic<std::size_t> live_jobs_{1};

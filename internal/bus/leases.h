@@ -6,7 +6,7 @@
 // `expire` on the reader's own clock, anybody may take it over (compare-and-set).  A holder that
 // could not renew in time stops by itself one renew_interval before that.  The fence is the
 // revision at which it was taken: it only grows.  Jobs share evenly: each holds at most ceil(P /
-// live jobs) and gives the rest up (lease_table.h has the rule).
+// live jobs) and gives the rest up (fleet/lease_table.h has the rule).
 //
 // Owner    main of job.
 // Thread   own thread; callbacks come on it and must be quick, because it also renews.  Save,
@@ -22,13 +22,11 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "bus/nats.h"
+#include "fleet/lease_table.h"
 
 namespace encke::bus {
 
-struct LeaseOptions {
-  Duration renew_interval{1000};
-  Duration expire{4000};
-};
+using LeaseOptions = fleet::LeaseOptions;
 
 struct Lease {
   int partition = 0;

@@ -1,6 +1,5 @@
 #include "bus/registry.h"
 
-#include <algorithm>
 #include <atomic>
 #include <cassert>
 #include <thread>
@@ -17,11 +16,6 @@ constexpr std::int64_t kSliceMs = 100;  // how long a new watcher or an expiry m
 constexpr int kMessagesPerTurn = 1000;  // then the clock is looked at again
 constexpr Duration kPictureRetry{500};
 
-bool GoesIntoKey(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-         c == '_';
-}
-
 struct Watcher {
   std::string kind;
   std::function<void(const std::vector<Instance>&)> changed;
@@ -36,111 +30,13 @@ struct Voice {
 
 }  // namespace
 
-std::string RegistryKey(std::string_view kind, std::string_view id) {
-  static constexpr char kHex[] = "0123456789ABCDEF";
-  std::string key(kind);
-  key += '.';
-  for (const char c : id) {
-    if (GoesIntoKey(c)) {
-      key += c;
-      continue;
-    }
-    key += '=';
-    key += kHex[static_cast<unsigned char>(c) >> 4];
-    key += kHex[static_cast<unsigned char>(c) & 15];
-  }
-  return key;
-}
-
-void Roster::Heard(const std::string& key, Instance instance, std::int64_t now_ms) {
-  nodes_.insert_or_assign(key, Node{std::move(instance), now_ms, 0});
-}
-
-void Roster::Goodbye(const std::string& key) { nodes_.erase(key); }
-
-void Roster::Deaf(std::int64_t now_ms) {
-  losses_.clear();
-  for (auto& [key, node] : nodes_)
-    node.heard_ms = std::max(node.heard_ms, now_ms);
-}
-
-// Those that died together did not put together, so the last of them have been silent for a put
-// interval less than the first: whoever missed a put counts as vanished, and so does everybody
-// removed within the last expiry.
-bool Roster::Massacre(const std::string& kind, std::int64_t now_ms) const {
-  const std::int64_t late_ms = options_.expire.count() - options_.put_interval.count() * 3 / 2;
-  std::int64_t lost = std::count_if(losses_.begin(), losses_.end(),
-                                    [&](const Loss& loss) { return loss.kind == kind; });
-  std::int64_t known = lost;
-  for (const auto& [key, node] : nodes_) {
-    if (node.instance.kind() != kind) continue;
-    ++known;
-    if (now_ms - node.heard_ms >= late_ms) ++lost;
-  }
-  return lost * 2 > known;
-}
-
-int Roster::Expire(std::int64_t now_ms) {
-  const std::int64_t expire_ms = options_.expire.count();
-  std::erase_if(losses_, [&](const Loss& loss) { return now_ms - loss.at_ms > expire_ms; });
-  std::vector<std::string> silent;
-  for (const auto& [key, node] : nodes_) {
-    if (now_ms - node.heard_ms >= expire_ms) silent.push_back(key);
-  }
-  // Judged before any of them is removed: they vanished together.
-  std::map<std::string, bool> massacre;
-  for (const std::string& key : silent) {
-    const std::string& kind = nodes_.at(key).instance.kind();
-    massacre.emplace(kind, Massacre(kind, now_ms));
-  }
-  int doubted = 0;
-  for (const std::string& key : silent) {
-    Node& node = nodes_.at(key);
-    if (node.doubted_since_ms != 0) {
-      if (now_ms - node.doubted_since_ms >= options_.distrust.count()) nodes_.erase(key);
-    } else if (massacre[node.instance.kind()]) {
-      node.doubted_since_ms = now_ms;
-      ++doubted;
-    } else {
-      losses_.push_back({node.instance.kind(), now_ms});
-      nodes_.erase(key);
-    }
-  }
-  return doubted;
-}
-
-std::vector<Instance> Roster::List(const std::string& kind) const {
-  std::vector<Instance> all;
-  for (const auto& [key, node] : nodes_) {
-    if (node.instance.kind() == kind) all.push_back(node.instance);
-  }
-  std::sort(all.begin(), all.end(),
-            [](const Instance& a, const Instance& b) { return a.id() < b.id(); });
-  return all;
-}
-
-std::string Roster::Picture(const std::string& kind) const {
-  std::string picture;
-  for (const Instance& instance : List(kind)) {
-    Instance facts;
-    facts.set_id(instance.id());
-    facts.set_boot(instance.boot());
-    facts.set_grpc(instance.grpc());
-    *facts.mutable_addrs() = instance.addrs();
-    facts.set_offline(instance.offline());
-    const std::string text = facts.SerializeAsString();
-    picture += std::to_string(text.size()) + ':' + text;
-  }
-  return picture;
-}
-
 class Registry::Impl {
  public:
   Impl(Nats& nats, const RegistryOptions& options)
       : nats_(nats),
         options_(options),
         kv_(nats, kBucket, nats.options().call_timeout),
-        roster_(Roster(options)) {
+        roster_(fleet::Roster(options)) {
     natsSubscription* raw = nullptr;
     const natsStatus s = natsConnection_SubscribeSync(&raw, NatsHandles::Connection(nats),
                                                       (kv_.prefix() + ">").c_str());
@@ -184,7 +80,7 @@ class Registry::Impl {
     });
   }
   std::vector<Instance> List(const std::string& kind) const {
-    return roster_.With([&](const Roster& roster) { return roster.List(kind); });
+    return roster_.With([&](const fleet::Roster& roster) { return roster.List(kind); });
   }
   bool synced() const { return synced_; }
 
@@ -201,7 +97,7 @@ class Registry::Impl {
   void Put(Voice& voice) {
     Instance instance = voice.describe();
     instance.set_updated_ns(WallUs() * 1000);
-    voice.key = RegistryKey(instance.kind(), instance.id());
+    voice.key = fleet::RegistryKey(instance.kind(), instance.id());
     if (!nats_.connected()) return;
     if (auto stored = kv_.Put(voice.key, instance.SerializeAsString()); !stored) {
       log::WarnSome(put_lines_, "registry.put_failed key={} why=\"{}\"", voice.key,
@@ -217,7 +113,7 @@ class Registry::Impl {
       HearPuts();
       const std::int64_t now_ms = MonotonicMs();
       if (!nats_.connected()) {
-        roster_.With([&](Roster& roster) { roster.Deaf(now_ms); });
+        roster_.With([&](fleet::Roster& roster) { roster.Deaf(now_ms); });
       } else if (!synced_ && now_ms >= next_try_ms) {
         synced_ = LoadPicture();
         next_try_ms = now_ms + kPictureRetry.count();
@@ -248,7 +144,7 @@ class Registry::Impl {
   void Heard(const std::string& key, std::string_view value, bool goodbye) {
     Instance instance;
     if (!goodbye && !instance.ParseFromArray(value.data(), static_cast<int>(value.size()))) return;
-    roster_.With([&](Roster& roster) {
+    roster_.With([&](fleet::Roster& roster) {
       if (goodbye) return roster.Goodbye(key);
       roster.Heard(key, std::move(instance), MonotonicMs());
     });
@@ -277,7 +173,7 @@ class Registry::Impl {
   }
 
   void Expire(std::int64_t now_ms) {
-    const int doubted = roster_.With([&](Roster& roster) { return roster.Expire(now_ms); });
+    const int doubted = roster_.With([&](fleet::Roster& roster) { return roster.Expire(now_ms); });
     if (doubted > 0) log::Warn("registry.distrusted silent={}", doubted);
   }
 
@@ -288,7 +184,7 @@ class Registry::Impl {
     }
     for (Watcher& watcher : watchers) {
       std::string picture =
-          roster_.With([&](const Roster& roster) { return roster.Picture(watcher.kind); });
+          roster_.With([&](const fleet::Roster& roster) { return roster.Picture(watcher.kind); });
       if (watcher.called && picture == watcher.picture) continue;
       watcher.called = true;
       watcher.picture = std::move(picture);
@@ -300,7 +196,7 @@ class Registry::Impl {
   const RegistryOptions options_;
   Kv kv_;
   SubHandle puts_;
-  Guarded<Roster> roster_;
+  Guarded<fleet::Roster> roster_;
   Guarded<std::vector<Watcher>> arriving_;
   Guarded<Voice> voice_;
   std::atomic<bool> synced_{false};

@@ -11,12 +11,9 @@
 // Thread   own threads; callbacks come on one of them.
 // Limit    none: one entry per daemon.
 
-#include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "api/registry.pb.h"
@@ -24,50 +21,11 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "bus/nats.h"
+#include "fleet/roster.h"
 
 namespace encke::bus {
 
-struct RegistryOptions {
-  Duration put_interval{2000};
-  Duration expire{6000};
-  Duration distrust{60'000};
-};
-
-// Roster: who is believed alive, and why.  The rule of the registry, without network or clock.
-class Roster {
- public:
-  explicit Roster(const RegistryOptions& options) : options_(options) {}
-
-  void Heard(const std::string& key, Instance instance, std::int64_t now_ms);
-  void Goodbye(const std::string& key);
-  // We could not hear anybody: everyone's silence begins again.
-  void Deaf(std::int64_t now_ms);
-  // Removes whoever has been silent for too long; answers how many are newly distrusted.
-  int Expire(std::int64_t now_ms);
-
-  std::vector<Instance> List(const std::string& kind) const;  // sorted by id
-  // Changes when the set of a kind, a boot number, an address or an offline flag does.
-  std::string Picture(const std::string& kind) const;
-
- private:
-  struct Node {
-    Instance instance;
-    std::int64_t heard_ms = 0;
-    std::int64_t doubted_since_ms = 0;  // 0: believed
-  };
-  struct Loss {
-    std::string kind;
-    std::int64_t at_ms = 0;
-  };
-  bool Massacre(const std::string& kind, std::int64_t now_ms) const;
-
-  RegistryOptions options_;
-  std::map<std::string, Node> nodes_;  // by key
-  std::vector<Loss> losses_;           // of the last expiry
-};
-
-// The key of an instance: the kind and the id, with what a key may not contain written as =hex.
-std::string RegistryKey(std::string_view kind, std::string_view id);
+using RegistryOptions = fleet::RegistryOptions;
 
 class Registry {
  public:

@@ -55,7 +55,7 @@ class RegistryLive : public LiveTest {
     Instance self;
     self.set_kind("comet");
     self.set_id(id);
-    EXPECT_TRUE(kv_.Put(RegistryKey("comet", id), self.SerializeAsString()));
+    EXPECT_TRUE(kv_.Put(fleet::RegistryKey("comet", id), self.SerializeAsString()));
   }
   static std::string Names(const std::vector<Instance>& list) {
     std::string names;
@@ -84,7 +84,7 @@ TEST_F(RegistryLive, EverybodySeesEverybody) {
 TEST_F(RegistryLive, TheFirstPictureIsThereBeforeAnybodyPutsAgain) {
   PutOnce("a");
   PutOnce("b.with:odd*id");
-  EXPECT_TRUE(kv_.Delete(RegistryKey("comet", "gone")));
+  EXPECT_TRUE(kv_.Delete(fleet::RegistryKey("comet", "gone")));
   RegistryOptions slow = Quick();
   slow.expire = Duration(60'000);
   Registry registry(*nats_, slow);
@@ -129,7 +129,7 @@ TEST_F(RegistryLive, AGoodbyeIsSeenAtOnceAndIsTheLastWord) {
   b.reset();
   EXPECT_TRUE(Sees(a->registry(), "a"));
   EXPECT_LT(MonotonicMs() - started_ms, Quick().expire.count());
-  auto entry = kv_.Get(RegistryKey("comet", "b"));
+  auto entry = kv_.Get(fleet::RegistryKey("comet", "b"));
   ASSERT_TRUE(entry);
   EXPECT_TRUE(entry->deleted);
 }

@@ -17,9 +17,9 @@
 #include <utility>
 #include <vector>
 
-#include "bus/lease_table.h"
+#include "fleet/lease_table.h"
 
-namespace encke::bus {
+namespace encke::fleet {
 
 struct World {
   explicit World(int p) : partitions(p), rows(static_cast<std::size_t>(p)) {}
@@ -225,4 +225,4 @@ class Simulation {
   std::size_t told_ = 1;
 };
 
-}  // namespace encke::bus
+}  // namespace encke::fleet

@@ -1,10 +1,10 @@
-#include "bus/lease_table.h"
+#include "fleet/lease_table.h"
 
 #include <gtest/gtest.h>
 
-#include "unit/bus/lease_world.h"
+#include "unit/fleet/lease_world.h"
 
-namespace encke::bus {
+namespace encke::fleet {
 namespace {
 
 using Sizes = std::vector<std::size_t>;
@@ -208,4 +208,4 @@ TEST(LeaseTable, ThousandsOfTroubledHistoriesEndWell) {
 }
 
 }  // namespace
-}  // namespace encke::bus
+}  // namespace encke::fleet

@@ -1,9 +1,9 @@
-#include "bus/lease_table.h"
+#include "fleet/lease_table.h"
 
 #include <algorithm>
 #include <cassert>
 
-namespace encke::bus {
+namespace encke::fleet {
 namespace {
 
 // Evidence that a job is gone is believed for so many expiries, unless the registry says it first.
@@ -298,4 +298,4 @@ std::size_t LeaseTable::Wanted() const {
   return with_extra < share.with_extra && open > needed ? 1 : 0;
 }
 
-}  // namespace encke::bus
+}  // namespace encke::fleet

@@ -1,8 +1,8 @@
-#include "bus/registry.h"
+#include "fleet/roster.h"
 
 #include <gtest/gtest.h>
 
-namespace encke::bus {
+namespace encke::fleet {
 namespace {
 
 constexpr std::int64_t kExpire = 6000;
@@ -147,4 +147,4 @@ TEST(RegistryKeyOf, KeepsIdsApartAndWithinTheAlphabet) {
 }
 
 }  // namespace
-}  // namespace encke::bus
+}  // namespace encke::fleet

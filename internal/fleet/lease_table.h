@@ -20,10 +20,15 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/result.h"
-#include "bus/leases.h"
 
-namespace encke::bus {
+namespace encke::fleet {
+
+struct LeaseOptions {
+  Duration renew_interval{1000};
+  Duration expire{4000};
+};
 
 // Where leases are kept: the holder's name per partition, "" when free.
 class LeaseStore {
@@ -117,4 +122,4 @@ class LeaseTable {
   std::uint64_t nobodies_ = 0;
 };
 
-}  // namespace encke::bus
+}  // namespace encke::fleet
