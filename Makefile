@@ -11,7 +11,7 @@ SRC     = $(shell git ls-files -co --exclude-standard '*.h' '*.cc')
 help:    ## print this list
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 deps:    ## install compilers, libraries and servers (Debian packages)
-	@scripts/deps.sh
+	@scripts/deps.sh $(if $(filter asan tsan fuzz,$(PRESET)),all)
 build: deps ## compile PRESET (default release)
 	@test -f $(BUILD)/build.ninja || cmake --preset $(PRESET)
 	@cmake --build --preset $(PRESET) -j $(CORES)
@@ -19,7 +19,7 @@ run: build ## start redis, nats, comet, logic, job; COMETS=2 LOGICS=2 JOBS=2 for
 	@COMETS=$(COMETS) LOGICS=$(LOGICS) JOBS=$(JOBS) scripts/trio.sh start $(BUILD)
 stop:    ## stop what `make run` started, nothing else
 	@scripts/trio.sh stop
-test: build ## unit, integration and browser tests
+test: build ## unit, integration and browser tests; PRESET=asan or tsan: the same, sanitized
 	@scripts/deps.sh test
 	@scripts/test.sh $(BUILD)
 fuzz:    ## fuzz every parser for TIME seconds each (default 60)

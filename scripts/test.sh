@@ -3,7 +3,8 @@
 # usage: scripts/test.sh BUILDDIR
 #
 # The last line, alone, is "N passed, N failed".  A part that cannot run counts as a failure, and so
-# does a test that was skipped.
+# does a test that was skipped.  In a build with a sanitizer every report of any process, daemons
+# too, is one more failure, and time limits are longer (ENCKE_TEST_SLOW, a factor).
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 build=${1:?usage: scripts/test.sh BUILDDIR}
@@ -40,6 +41,22 @@ sum_ctest() {  # name status
 }
 
 labelled() { ctest --test-dir "$build" -N -L "$1" 2>/dev/null | sed -nE 's/^Total Tests: //p'; }
+
+# ---- sanitizers -------------------------------------------------------------------------------
+# Whatever runs below writes its reports into files of its own, so that none is lost in the log of
+# a daemon that a test stopped.
+reports=$PWD/$logs/reports
+rm -rf "$reports"
+sanitizer=$(sed -nE 's/^ENCKE_SANITIZE:[A-Z]+=(.+)$/\1/p' "$build/CMakeCache.txt")
+if [[ -n $sanitizer ]]; then
+  mkdir -p "$reports"
+  common="log_path=$reports/report:print_suppressions=0"
+  export TSAN_OPTIONS="$common:suppressions=$PWD/tests/support/tsan.supp"
+  export ASAN_OPTIONS="log_path=$reports/report:detect_leaks=1"
+  export UBSAN_OPTIONS="$common:print_stacktrace=1"
+  export LSAN_OPTIONS="print_suppressions=0:suppressions=$PWD/tests/support/lsan.supp"
+  export ENCKE_TEST_SLOW=${ENCKE_TEST_SLOW:-4}
+fi
 
 python=python3
 if /usr/bin/python3 -c 'import pytest' 2>/dev/null; then python=/usr/bin/python3; fi
@@ -82,5 +99,11 @@ bad=$(($(of browser '^# fail [0-9]+') + $(of browser '^# skipped [0-9]+') \
 ((status == 0 || bad > 0)) || bad=1
 part browser "$(of browser '^# pass [0-9]+')" "$bad"
 
+if [[ -n $sanitizer ]]; then
+  found=$(find "$reports" -type f | wc -l)
+  printf '%-12s %5d reports (%s)\n' sanitizer "$found" "$sanitizer"
+  grep -rhE -m 1 '^SUMMARY|runtime error' "$reports" | sort | uniq -c | sort -rn | head -20
+  failed=$((failed + found))
+fi
 echo "$passed passed, $failed failed"
 ((failed == 0))

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The whole system on one machine: redis, nats, then logic, comet, job.
 #
-#   scripts/trio.sh start BUILD     COMETS=2 LOGICS=2 JOBS=2 for more than one of each
+#   scripts/trio.sh start BUILD     COMETS=2 LOGICS=2 JOBS=2 for more than one of each;
+#                                   SHIFT=1000 puts every port that much higher (a second clone)
 #   scripts/trio.sh stop
 #   scripts/trio.sh status
 #
@@ -13,6 +14,7 @@ cd "$(dirname "$0")/.." || exit 1
 
 run=run
 host=127.0.0.1
+shift_ports=${SHIFT:-0}
 ready_seconds=30
 stop_seconds=15
 started=()
@@ -93,7 +95,7 @@ free_from() {  # first free port from $1 on
 }
 
 ours() {  # the ports of instance $2 of daemon $1, the admin port last
-  local up=$((($2 - 1) * 100)) port
+  local up=$((shift_ports + ($2 - 1) * 100)) port
   case "$1" in
     logic) set -- 3111 3119 3115 ;;
     comet) set -- 3101 3102 3109 3105 ;;
@@ -121,11 +123,14 @@ check_doors() {
 
 # ---- start ------------------------------------------------------------------------------------
 start_servers() {
-  redis_port=$(free_from 6379)
-  ((redis_port == 6379)) || say "port 6379 is taken by another program: redis gets $redis_port"
+  local redis_wanted=$((6379 + shift_ports)) nats_wanted=$((4222 + shift_ports))
+  redis_port=$(free_from $redis_wanted)
+  ((redis_port == redis_wanted)) ||
+    say "port $redis_wanted is taken by another program: redis gets $redis_port"
   launch redis redis-server configs/dev/redis.conf --port "$redis_port" --dir "$run/redis.data"
-  nats_port=$(free_from 4222)
-  ((nats_port == 4222)) || say "port 4222 is taken by another program: nats gets $nats_port"
+  nats_port=$(free_from $nats_wanted)
+  ((nats_port == nats_wanted)) ||
+    say "port $nats_wanted is taken by another program: nats gets $nats_port"
   launch nats nats-server -js -c configs/dev/nats.conf -p "$nats_port" -sd "$run/nats.data"
   await_port redis "$redis_port"
   await_port nats "$nats_port"
@@ -149,7 +154,8 @@ start_daemon() {  # kind instance: the environment overrides configs/<kind>.yaml
     ENCKE_ADMIN_LISTEN="$host:${ports[-1]}")
   case "$1" in
     logic) env+=(ENCKE_HTTP_LISTEN="$host:${ports[0]}" ENCKE_GRPC_LISTEN="$host:${ports[1]}"
-      ENCKE_REDIS_ADDRESS="$host:$redis_port") ;;
+      ENCKE_REDIS_ADDRESS="$host:$redis_port" ENCKE_NODE_TCP_PORT=$((3101 + shift_ports))
+      ENCKE_NODE_WS_PORT=$((3102 + shift_ports))) ;;
     comet) env+=(ENCKE_TCP_LISTEN="$host:${ports[0]}" ENCKE_WS_LISTEN="$host:${ports[1]}"
       ENCKE_GRPC_LISTEN="$host:${ports[2]}") ;;
   esac
@@ -184,7 +190,8 @@ print_doors() {
 start() {
   build=${1:-build/release}
   declare -gA count=([logic]=${LOGICS:-1} [comet]=${COMETS:-1} [job]=${JOBS:-1})
-  local name kind
+  local name kind http=$((3111 + shift_ports))
+  [[ $shift_ports =~ ^[0-9]{1,5}$ ]] || die "SHIFT must be a number of ports, not '$shift_ports'"
   for kind in "${!count[@]}"; do
     [[ ${count[$kind]} =~ ^[1-9]$ ]] || die "${kind^^}S must be 1 to 9, not '${count[$kind]}'"
     [[ -x $build/$kind ]] || die "$build/$kind is missing: make build first"
@@ -203,8 +210,8 @@ start() {
 
   say "ready; logs in $run/*.log, end it with: make stop"
   each_daemon print_doors
-  echo "  open http://$host:3111/demo in a browser, or push to its room:"
-  echo "  curl -d 'hello' 'http://$host:3111/goim/push/room?operation=1000&type=live&room=1000'"
+  echo "  open http://$host:$http/demo in a browser, or push to its room:"
+  echo "  curl -d 'hello' 'http://$host:$http/goim/push/room?operation=1000&type=live&room=1000'"
 }
 
 stop() {

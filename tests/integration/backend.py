@@ -5,6 +5,8 @@ import re
 import threading
 from urllib.parse import urlencode
 
+from goim_client import SLOW
+
 OK = b'{"code":0,"message":""}'
 
 
@@ -12,7 +14,7 @@ class Http:
     """Keep-alive connections to one server, one per thread."""
 
     def __init__(self, port, host="127.0.0.1", timeout=10):
-        self.host, self.port, self.timeout = host, port, timeout
+        self.host, self.port, self.timeout = host, port, timeout * SLOW
         self.local = threading.local()
 
     def call(self, method, target, body=None, headers=None):

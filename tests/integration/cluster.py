@@ -19,12 +19,12 @@ import time
 from pathlib import Path
 
 from backend import Backend, Http, metric
-from goim_client import CLIENTS
+from goim_client import CLIENTS, SLOW
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("ENCKE_BUILD", ROOT / "build" / "release")).resolve()
-READY_SECONDS = 30
-STOP_SECONDS = 20
+READY_SECONDS = 30 * SLOW
+STOP_SECONDS = 20 * SLOW
 HOST = "127.0.0.1"
 
 _libc = ctypes.CDLL(None)
@@ -198,6 +198,14 @@ class Cluster:
 
     def stop(self):
         self.close_clients()
+        if SLOW > 1:  # a sanitizer looks for leaks in a process that ends by itself only
+            for daemon in self.daemons:
+                if daemon.alive:
+                    daemon.resume()
+                    daemon.child.terminate()
+            for daemon in self.daemons:
+                if daemon.child:
+                    daemon.term()
         for process in reversed(self.processes):
             process.kill()
         if self in Cluster.live:
@@ -235,7 +243,7 @@ def wait_until(truth, timeout, what, every=0.02):
     """Polls; answers how long it took."""
     start = time.monotonic()
     while not truth():
-        assert time.monotonic() - start < timeout, f"not within {timeout} s: {what}"
+        assert time.monotonic() - start < timeout * SLOW, f"not within {timeout} s: {what}"
         time.sleep(every)
     return time.monotonic() - start
 

@@ -1,7 +1,7 @@
 """Pushes to all: everybody who accepts the operation, and no faster than asked."""
 import time
 
-from goim_client import Collector
+from goim_client import SLOW, Collector
 
 OPERATION = 4100
 
@@ -48,7 +48,7 @@ def test_slow_broadcast_does_not_hold_up_others(cluster, backend):
         backend.room("beside", b"room")
         backend.keys("beside", b"key")
         client.push_bodies(2)
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 2 * SLOW
     assert sum(bool(one.got) for one in reading) < 20, "the broadcast was over at once"
     for one in reading:
         assert one.wait_for(lambda r: r.got, 15)

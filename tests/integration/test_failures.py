@@ -5,7 +5,7 @@ import time
 
 from backend import Backend
 from cluster import wait_until
-from goim_client import HEARTBEAT, Closed, Collector, encode
+from goim_client import HEARTBEAT, SLOW, Closed, Collector, encode
 
 
 class Pusher:
@@ -57,27 +57,30 @@ def check_all_arrived(reading, accepted, timeout=20):
 
 
 def test_job_is_killed_under_load(own_cluster):
-    """500 room pushes a second for 20 s over all partitions, kill -9 of one of two jobs."""
+    """500 room pushes a second for 20 s over all partitions, kill -9 of one of two jobs.
+
+    (A sanitizer cannot keep that rate; there are fewer then.)
+    """
     cluster = own_cluster(2, 2, 2)
     rooms = [f"underfire{i}" for i in range(12)]  # so that both jobs have some of them
     reading = {room: [Collector(cluster.client(t, c).auth(room=f"live://{room}"))
                       for t, c in (("tcp", i % 2), ("ws", 1 - i % 2))]
                for i, room in enumerate(rooms)}
-    pusher = Pusher([logic.http for logic in cluster.logics], rooms, 500)
+    pusher = Pusher([logic.http for logic in cluster.logics], rooms, 500 / SLOW)
     time.sleep(5)
     cluster.jobs[0].kill()
     time.sleep(8)
     cluster.jobs[0].start()  # partitions move once more, this time in good order
     time.sleep(7)
     accepted = pusher.stop()
-    assert sum(map(len, accepted.values())) > 8000 and not pusher.failed
+    assert sum(map(len, accepted.values())) > 8000 / SLOW and not pusher.failed
     for room in rooms:
         check_all_arrived(reading[room], accepted[room])
     gaps = sorted(longest_gap(one.stop()) for both in reading.values() for one in both)
     print("longest gap of each client in seconds:", [round(gap, 2) for gap in gaps])
     assert gaps[-1] > 1, "the kill hit no partition of these rooms: this test proves nothing"
-    assert gaps[0] < 1, "rooms of the other job had to wait as well"
-    assert gaps[-1] <= 6
+    assert gaps[0] < 1 * SLOW, "rooms of the other job had to wait as well"
+    assert gaps[-1] <= 6 * SLOW
 
 
 def await_auth(cluster, comet, mid):
@@ -105,7 +108,7 @@ def test_logic_is_killed(own_cluster):
         failures = [await_auth(cluster, comet, 83001 + comet) for comet in (0, 1)]
         took = time.monotonic() - start
         print(f"kill of logic {dying}: logins work after {took:.2f} s, {failures} failed")
-        assert took <= 2 and max(failures) <= 1
+        assert took <= 2 * SLOW and max(failures) <= 1
         accepted += pusher.stop()["logic"]
         assert len(pusher.failed) <= 1, pusher.failed
         cluster.logics[dying].start()
@@ -138,7 +141,7 @@ def test_redis_comes_back_empty(own_cluster):
     reading = [Collector(client) for client in clients]
     start = time.monotonic()
     while not all(one.got for one in reading):
-        assert time.monotonic() - start < 20, [len(one.got) for one in reading]
+        assert time.monotonic() - start < 20 * SLOW, [len(one.got) for one in reading]
         backend.try_push("mids", b"again", operation=1000, mids=84001)
         time.sleep(0.1)
     print(f"pushes by mid reach all four again after {time.monotonic() - start:.2f} s")
@@ -170,7 +173,7 @@ def test_redis_away_refuses_logins_but_serves_those_inside(own_cluster):
             cluster.client("tcp").auth(mid=1)
             break
         except Closed:
-            assert time.monotonic() - start < 15
+            assert time.monotonic() - start < 15 * SLOW
             time.sleep(0.2)
 
 

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from cluster import wait_until
-from goim_client import CHANGE_ROOM, HEARTBEAT, RAW, Collector, encode
+from goim_client import CHANGE_ROOM, HEARTBEAT, RAW, SLOW, Collector, encode
 
 
 # -- no drop and no close on a full reply ring ----------------------------------------------------
@@ -93,7 +93,7 @@ def test_s12_free_prompt_pong(cluster, payload):
     client = cluster.client("ws").auth()
     client.send_frame(payload, opcode=9)
     took = wait_until(lambda: client.fill(0.01) is not None and client.pongs, 2, "a pong")
-    assert list(client.pongs) == [payload] and took < 1
+    assert list(client.pongs) == [payload] and took < 1 * SLOW
 
 
 def test_s12_free_pong_before_auth(cluster):
@@ -185,7 +185,7 @@ def test_s12_free_lone_room_message_is_not_held(cluster, backend, transport):
         client.push()
         times.append(time.monotonic() - start)
     # goim holds it for a whole second; the bound is generous because the machine is shared.
-    assert sorted(times)[10] < 0.25, times
+    assert sorted(times)[10] < 0.25 * SLOW, times
 
 
 # -- a bad upgrade gets an HTTP answer, a query string is fine ------------------------------------
