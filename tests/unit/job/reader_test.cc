@@ -111,10 +111,11 @@ class ReaderTest : public testing::Test {
   FakeLog log;
   Stats stats;
   Router router{"job7", LinkOptions{}, world.ports(), stats};
-  Readers readers{log.Open(), router, stats};
+  // Before the readers: their thread may still save while they end.
   std::mutex mutex;
   std::condition_variable changed;
   std::map<int, std::pair<std::uint64_t, std::uint64_t>> saved;
+  Readers readers{log.Open(), router, stats};
 };
 
 TEST_F(ReaderTest, TheCheckpointIsWhatEverybodyAcknowledged) {
