@@ -11,6 +11,8 @@
 #include "logic/relay.h"
 #include "logic/stats.h"
 
+namespace auth = encke::auth;
+namespace presence = encke::presence;
 namespace logic = encke::logic;
 namespace store = encke::store;
 namespace bus = encke::bus;
@@ -23,9 +25,9 @@ int Fail(const encke::Error& error) {
 }
 
 int Run(const logic::LogicConfig& config, const std::string& path) {
-  auto auth = logic::Auth::Make(config.auth);  // who may come
+  auto auth = auth::Auth::Make(config.auth);  // who may come
   if (!auth) return Fail(auth.error());
-  auto keys = logic::ApiKeys::Make(config.api_keys);  // who may push
+  auto keys = auth::ApiKeys::Make(config.api_keys);  // who may push
   if (!keys) return Fail(keys.error());
   auto nats = bus::Nats::Connect(config.nats);
   if (!nats) return Fail(nats.error());
@@ -37,14 +39,14 @@ int Run(const logic::LogicConfig& config, const std::string& path) {
   store::Redis redis(config.redis);                        // what we remember
   store::Sessions sessions(redis, config.sessions);        // who is where
   store::Online online(redis, config.door.online_expire);  // how many
-  logic::Presence presence(sessions, online, registry, config.presence);
-  auto nodes = logic::Nodes::Make(registry, config.nodes);  // where to send clients
+  presence::Presence presence(sessions, online, registry, config.presence);
+  auto nodes = presence::Nodes::Make(registry, config.nodes);  // where to send clients
   if (!nodes) return Fail(nodes.error());
   bus::Publisher publisher(**nats, config.push_log, config.publish);  // where pushes leave
   logic::Relay relay(presence, publisher, config.push_log);           // what is said
-  logic::StorePorts ports(sessions, online, presence);
-  logic::SessionDoor door(**auth, ports, config.door);  // the comets' door
-  encke::web::HttpServer http(config.http);             // the backends' door
+  presence::StorePorts ports(sessions, online, presence);
+  presence::SessionDoor door(**auth, ports, config.door);  // the comets' door
+  encke::web::HttpServer http(config.http);                // the backends' door
   logic::HttpApi api(http, logic::HttpPorts::Of(relay, presence, **nodes), *keys);
   if (config.demo) logic::ServeDemo(http);
   logic::Admin admin(

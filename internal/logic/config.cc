@@ -2,8 +2,8 @@
 
 #include <unistd.h>
 
+#include "auth/api_keys.h"
 #include "base/config.h"
-#include "logic/api_keys.h"
 
 namespace encke::logic {
 
@@ -47,7 +47,7 @@ void ReadDoors(ConfigReader& in, LogicConfig& out) {
 }
 
 void ReadAuth(ConfigReader& in, LogicConfig& out) {
-  AuthOptions& auth = out.auth;
+  auth::AuthOptions& auth = out.auth;
   in.Choice("auth.mode", &auth.mode, {"goim", "jwt"});
   in.Key("auth.allow_open", &auth.allow_open);
   in.Key("auth.jwt.keys", &auth.jwt.keys);
@@ -93,7 +93,7 @@ void ReadBus(ConfigReader& in, LogicConfig& out) {
 }
 
 void ReadNodes(ConfigReader& in, LogicConfig& out) {
-  NodesOptions& node = out.nodes;
+  presence::NodesOptions& node = out.nodes;
   in.Key("node.default_domain", &node.default_domain);
   in.Key("node.host_domain", &node.host_domain);
   in.Key("node.heartbeat", &node.heartbeat, seconds(1), hours(12));
@@ -118,12 +118,12 @@ void Derive(LogicConfig& out) {
 
 // Anybody may say to be anybody in mode goim: not on an open door by accident.
 Status CheckOpenness(const LogicConfig& config) {
-  Result<ApiKeys> keys = ApiKeys::Make(config.api_keys);
+  Result<auth::ApiKeys> keys = auth::ApiKeys::Make(config.api_keys);
   if (!keys) return keys.error();
   if (Status may = keys->MayListen(config.http.address); !may) return may.error();
   if (config.auth.mode != "goim" || config.auth.allow_open) return Ok{};
   for (const std::string& door : {config.http.address, config.grpc.address}) {
-    if (IsLoopback(door)) continue;
+    if (auth::IsLoopback(door)) continue;
     return Error{Errc::kInvalid,
                  "auth.mode: \"goim\" believes every client, and " + door +
                      " is reachable from outside: use \"jwt\", or say auth.allow_open: true"};
@@ -142,7 +142,8 @@ Status Check(const LogicConfig& config) {
     return Error{Errc::kInvalid,
                  "session.expire: must be longer than node.heartbeat times node.heartbeat_max"};
   }
-  if (Result<RegionTable> regions = RegionTable::Make(config.nodes.regions); !regions) {
+  if (Result<presence::RegionTable> regions = presence::RegionTable::Make(config.nodes.regions);
+      !regions) {
     return regions.error();
   }
   return CheckOpenness(config);

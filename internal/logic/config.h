@@ -12,13 +12,13 @@
 
 #include "api/registry.pb.h"
 
+#include "auth/auth.h"
 #include "bus/nats.h"
 #include "bus/push_log.h"
 #include "bus/registry.h"
-#include "logic/auth.h"
-#include "logic/nodes.h"
-#include "logic/presence.h"
-#include "logic/session_door.h"
+#include "presence/nodes.h"
+#include "presence/presence.h"
+#include "presence/session_door.h"
 #include "rpc/server.h"
 #include "store/redis.h"
 #include "store/sessions.h"
@@ -39,12 +39,12 @@ struct LogicConfig {
   rpc::ServerOptions grpc;
   std::string grpc_advertise;  // what comets dial; default: grpc.listen
 
-  AuthOptions auth;
-  SessionDoorOptions door;  // heartbeat and the two expiries are derived
+  auth::AuthOptions auth;
+  presence::SessionDoorOptions door;  // heartbeat and the two expiries are derived
   store::RedisOptions redis;
   store::SessionsOptions sessions;
-  PresenceOptions presence;
-  NodesOptions nodes;
+  presence::PresenceOptions presence;
+  presence::NodesOptions nodes;
 
   bus::NatsOptions nats;
   bus::LogOptions push_log;

@@ -53,7 +53,7 @@ const std::vector<HttpApi::Row>& HttpApi::Rows() {
   return rows;
 }
 
-HttpApi::HttpApi(web::HttpServer& http, HttpPorts ports, const ApiKeys& keys)
+HttpApi::HttpApi(web::HttpServer& http, HttpPorts ports, const auth::ApiKeys& keys)
     : ports_(std::move(ports)), keys_(keys) {
   for (const Row& row : Rows()) {
     http.Route(std::string(row.method), std::string(row.path),
@@ -170,7 +170,7 @@ void HttpApi::OnlineTotal(HttpRequest&&, const Responder& responder) const {
 
 void HttpApi::NodesWeighted(HttpRequest&& request, const Responder& responder) const {
   const std::string platform = goim::Query(request.query).Text("platform", "Platform");
-  const NodesOptions& options = ports_.nodes;
+  const presence::NodesOptions& options = ports_.nodes;
   goim::Weighted out;
   out.domain = options.default_domain;
   out.tcp_port = options.tcp_port;

@@ -16,16 +16,19 @@
 
 #include "api/registry.pb.h"
 
+#include "auth/api_keys.h"
 #include "base/ids.h"
 #include "base/metrics.h"
 #include "base/result.h"
-#include "logic/api_keys.h"
-#include "logic/nodes.h"
+#include "presence/nodes.h"
 #include "web/http_server.h"
+
+namespace encke::presence {
+class Presence;
+}
 
 namespace encke::logic {
 
-class Presence;
 class Relay;
 
 // What the API needs of the parts behind it.
@@ -44,9 +47,11 @@ struct HttpPorts {
   std::function<std::vector<std::string>(std::string_view platform, std::string_view client_ip)>
       weighted;
   std::function<std::vector<Instance>()> instances;
-  NodesOptions nodes;
+  presence::NodesOptions nodes;
 
-  static HttpPorts Of(Relay& relay, Presence& presence, Nodes& nodes);  // in ports.cc
+  static HttpPorts Of(Relay& relay,
+                      presence::Presence& presence,
+                      presence::Nodes& nodes);  // in ports.cc
 };
 
 struct HttpApiCounts {
@@ -56,7 +61,7 @@ struct HttpApiCounts {
 class HttpApi {
  public:
   // Registers the routes and the fallback; before http.Start().
-  HttpApi(web::HttpServer& http, HttpPorts ports, const ApiKeys& keys);
+  HttpApi(web::HttpServer& http, HttpPorts ports, const auth::ApiKeys& keys);
   HttpApi(const HttpApi&) = delete;
   HttpApi& operator=(const HttpApi&) = delete;
 
@@ -86,7 +91,7 @@ class HttpApi {
   HttpPorts::OnStored Stored(const web::Responder& responder, int code_if_not);
 
   HttpPorts ports_;
-  const ApiKeys& keys_;
+  const auth::ApiKeys& keys_;
   HttpApiCounts counts_;
 };
 

@@ -3,12 +3,12 @@
 #include <utility>
 
 #include "logic/http_api.h"
-#include "logic/presence.h"
 #include "logic/relay.h"
+#include "presence/presence.h"
 
 namespace encke::logic {
 
-Relay::Relay(Presence& presence, bus::Publisher& publisher, const bus::LogOptions& log)
+Relay::Relay(presence::Presence& presence, bus::Publisher& publisher, const bus::LogOptions& log)
     : Relay(RelayPorts{
           [&presence](const auto& keys, auto done) { presence.FindKeys(keys, std::move(done)); },
           [&presence](const auto& mids, auto done) { presence.FindMids(mids, std::move(done)); },
@@ -17,7 +17,7 @@ Relay::Relay(Presence& presence, bus::Publisher& publisher, const bus::LogOption
           },
           log.partitions}) {}
 
-HttpPorts HttpPorts::Of(Relay& relay, Presence& presence, Nodes& nodes) {
+HttpPorts HttpPorts::Of(Relay& relay, presence::Presence& presence, presence::Nodes& nodes) {
   HttpPorts ports;
   ports.push_keys = [&relay](auto op, auto keys, auto body, auto done) {
     relay.PushKeys(op, std::move(keys), std::move(body), std::move(done));

@@ -107,7 +107,7 @@ void Life::Reload() {
 
 // The door stays where it is until a restart: the new keys must do for that one.
 Status Life::ReplaceApiKeys(const std::vector<std::string>& fresh) {
-  const Result<ApiKeys> keys = ApiKeys::Make(fresh);
+  const Result<auth::ApiKeys> keys = auth::ApiKeys::Make(fresh);
   if (!keys) return keys.error();
   if (Status may = keys->MayListen(config_.http.address); !may) return may;
   return parts_.api_keys.Replace(fresh);

@@ -10,13 +10,13 @@
 #include <memory>
 #include <string>
 
+#include "auth/api_keys.h"
+#include "auth/auth.h"
 #include "bus/nats.h"
 #include "bus/push_log.h"
 #include "bus/registry.h"
-#include "logic/api_keys.h"
-#include "logic/auth.h"
 #include "logic/config.h"
-#include "logic/session_door.h"
+#include "presence/session_door.h"
 #include "rpc/server.h"
 #include "store/redis.h"
 #include "web/http_server.h"
@@ -55,10 +55,10 @@ class RedisStop {
 class Life {
  public:
   struct Parts {
-    Auth& auth;
-    ApiKeys& api_keys;
+    auth::Auth& auth;
+    auth::ApiKeys& api_keys;
     bus::Registry& registry;
-    SessionDoor& door;
+    presence::SessionDoor& door;
     web::HttpServer& http;
     rpc::Server& grpc;
     bus::Publisher& publisher;

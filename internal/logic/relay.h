@@ -20,7 +20,7 @@
 #include "base/metrics.h"
 #include "base/result.h"
 #include "bus/push_log.h"
-#include "logic/presence.h"
+#include "presence/presence.h"
 
 namespace encke::logic {
 
@@ -33,8 +33,8 @@ struct RelayCounts {
 
 // What Relay needs of the world.
 struct RelayPorts {
-  std::function<void(const std::vector<Key>&, Presence::OnPlaces)> find_keys;
-  std::function<void(const std::vector<Mid>&, Presence::OnPlaces)> find_mids;
+  std::function<void(const std::vector<Key>&, presence::Presence::OnPlaces)> find_keys;
+  std::function<void(const std::vector<Mid>&, presence::Presence::OnPlaces)> find_mids;
   std::function<void(int partition,
                      const std::string& id,
                      std::string payload,
@@ -48,7 +48,7 @@ class Relay {
   // OK when every entry is stored; else the first error, after the last entry was answered.
   using OnStored = std::function<void(Status)>;
   explicit Relay(RelayPorts ports);
-  Relay(Presence& presence, bus::Publisher& publisher, const bus::LogOptions& log);
+  Relay(presence::Presence& presence, bus::Publisher& publisher, const bus::LogOptions& log);
   Relay(const Relay&) = delete;
   Relay& operator=(const Relay&) = delete;
 

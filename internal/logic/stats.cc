@@ -23,13 +23,13 @@ class Family {
   const char *name_, *help_, *label_;
 };
 
-void WriteAuth(MetricsWriter& out, const Auth& auth) {
+void WriteAuth(MetricsWriter& out, const auth::Auth& auth) {
   Family family(out, "encke_logic_auth_total", "auth packages judged", "verdict");
-  for (std::size_t i = 0; i < kAuthVerdicts.size(); ++i)
-    family.Add(kAuthVerdicts[i], auth.verdicts(static_cast<AuthVerdict>(i)));
+  for (std::size_t i = 0; i < auth::kAuthVerdicts.size(); ++i)
+    family.Add(auth::kAuthVerdicts[i], auth.verdicts(static_cast<auth::AuthVerdict>(i)));
 }
 
-void WriteSessions(MetricsWriter& out, const SessionCounts& c) {
+void WriteSessions(MetricsWriter& out, const presence::SessionCounts& c) {
   out.Level("encke_logic_streams", "comets with an open session stream", "",
             static_cast<double>(c.streams.value()));
   out.Count("encke_logic_streams_opened_total", "session streams opened", "",
@@ -57,7 +57,7 @@ void WriteSessions(MetricsWriter& out, const SessionCounts& c) {
             Value(c.announces));
 }
 
-void WritePresence(MetricsWriter& out, const Presence& presence) {
+void WritePresence(MetricsWriter& out, const presence::Presence& presence) {
   out.Level("encke_logic_online_rooms", "rooms with members in the cluster", "",
             static_cast<double>(presence.Rooms()->size()));
   const auto [connections, addresses] = presence.Totals();

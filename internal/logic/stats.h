@@ -7,22 +7,22 @@
 
 #include <string>
 
+#include "auth/auth.h"
 #include "bus/nats.h"
 #include "bus/push_log.h"
-#include "logic/auth.h"
 #include "logic/http_api.h"
-#include "logic/presence.h"
 #include "logic/relay.h"
-#include "logic/session_door.h"
+#include "presence/presence.h"
+#include "presence/session_door.h"
 #include "store/redis.h"
 #include "web/http_server.h"
 
 namespace encke::logic {
 
 struct LogicView {
-  const Auth& auth;
-  const SessionDoor& door;
-  const Presence& presence;
+  const auth::Auth& auth;
+  const presence::SessionDoor& door;
+  const presence::Presence& presence;
   const Relay& relay;
   const HttpApi& api;
   const web::HttpServer& http;

@@ -21,9 +21,9 @@ constexpr std::string_view kOk = R"({"code":0,"message":""})";
 class HttpApiTest : public ::testing::Test {
  protected:
   void Serve(std::vector<std::string> keys = {}) {
-    auto made = ApiKeys::Make(std::move(keys));
+    auto made = auth::ApiKeys::Make(std::move(keys));
     ASSERT_TRUE(made);
-    api_keys = std::make_unique<ApiKeys>(std::move(*made));
+    api_keys = std::make_unique<auth::ApiKeys>(std::move(*made));
     http = std::make_unique<web::HttpServer>(web::HttpOptions{});
     api = std::make_unique<HttpApi>(*http, Ports(), *api_keys);
     ServeDemo(*http);
@@ -126,7 +126,7 @@ class HttpApiTest : public ::testing::Test {
   };
   Guarded<Fake> fake;
   std::string headers;  // sent with every request
-  std::unique_ptr<ApiKeys> api_keys;
+  std::unique_ptr<auth::ApiKeys> api_keys;
   std::unique_ptr<HttpApi> api;
   std::unique_ptr<web::HttpServer> http;
   std::unique_ptr<web::RawClient> client;

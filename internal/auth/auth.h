@@ -16,13 +16,13 @@
 #include <string_view>
 #include <vector>
 
+#include "auth/jwt.h"
 #include "base/ids.h"
 #include "base/metrics.h"
 #include "base/result.h"
 #include "base/threads.h"
-#include "logic/jwt.h"
 
-namespace encke::logic {
+namespace encke::auth {
 
 struct AuthOptions {
   std::string mode = "goim";  // "goim" or "jwt"
@@ -80,4 +80,4 @@ class Auth {
   std::array<Counter, kAuthVerdicts.size()> verdicts_;
 };
 
-}  // namespace encke::logic
+}  // namespace encke::auth

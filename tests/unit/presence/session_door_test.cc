@@ -1,11 +1,11 @@
-#include "logic/session_door.h"
+#include "presence/session_door.h"
 
 #include <deque>
 #include <memory>
 
 #include <gtest/gtest.h>
 
-namespace encke::logic {
+namespace encke::presence {
 namespace {
 
 using store::RoomTable;
@@ -127,7 +127,7 @@ class SessionDoorTest : public ::testing::Test {
     return {down.totals().counts().begin(), down.totals().counts().end()};
   }
 
-  std::unique_ptr<Auth> auth_ = std::move(*Auth::Make({}));
+  std::unique_ptr<auth::Auth> auth_ = std::move(*auth::Auth::Make({}));
   FakePorts ports_;
   std::unique_ptr<SessionDoor> door_;
   std::shared_ptr<FakeHandle> handle_;
@@ -352,4 +352,4 @@ TEST_F(SessionDoorTest, CloseEndsStreamsAndTakesNoNewOnes) {
 }
 
 }  // namespace
-}  // namespace encke::logic
+}  // namespace encke::presence

@@ -16,13 +16,13 @@
 #include <functional>
 #include <memory>
 
+#include "auth/auth.h"
 #include "base/clock.h"
 #include "base/metrics.h"
-#include "logic/auth.h"
-#include "logic/session_ports.h"
+#include "presence/session_ports.h"
 #include "rpc/session_stream.h"
 
-namespace encke::logic {
+namespace encke::presence {
 
 struct SessionDoorOptions {
   Duration heartbeat{480'000};  // silence after which a comet closes a connection
@@ -47,7 +47,7 @@ struct SessionCounts {
 
 class SessionDoor {
  public:
-  SessionDoor(Auth& auth, SessionPorts& ports, const SessionDoorOptions& options);
+  SessionDoor(auth::Auth& auth, SessionPorts& ports, const SessionDoorOptions& options);
   ~SessionDoor();
   SessionDoor(const SessionDoor&) = delete;
   SessionDoor& operator=(const SessionDoor&) = delete;
@@ -65,4 +65,4 @@ class SessionDoor {
   std::unique_ptr<Impl> impl_;
 };
 
-}  // namespace encke::logic
+}  // namespace encke::presence

@@ -1,4 +1,4 @@
-#include "logic/api_keys.h"
+#include "auth/api_keys.h"
 
 #include <algorithm>
 #include <array>
@@ -8,7 +8,7 @@
 #include <fmt/core.h>
 #include <openssl/crypto.h>
 
-namespace encke::logic {
+namespace encke::auth {
 namespace {
 
 constexpr std::string_view kBearer = "bearer ";
@@ -83,4 +83,4 @@ bool IsLoopback(std::string_view address) {
   return inet_pton(AF_INET6, host.c_str(), &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
 }
 
-}  // namespace encke::logic
+}  // namespace encke::auth

@@ -13,15 +13,15 @@
 #include <unordered_map>
 
 #include "base/threads.h"
-#include "logic/session_door.h"
+#include "presence/session_door.h"
 
-namespace encke::logic {
+namespace encke::presence {
 
 class CometStream final : public rpc::SessionServerUser,
                           public std::enable_shared_from_this<CometStream> {
  public:
   struct World {  // SessionDoor's; outlives every stream
-    Auth& auth;
+    auth::Auth& auth;
     SessionPorts& ports;
     SessionDoorOptions options;
     SessionCounts counts;
@@ -64,7 +64,7 @@ class CometStream final : public rpc::SessionServerUser,
 
   void OnConnect(const ServerId& comet, const Connect& ask);
   void OnArrival(const ServerId& comet,
-                 const Identity& who,
+                 const auth::Identity& who,
                  std::uint64_t id,
                  Result<store::Sessions::Arrival> arrival);
   void OnRenewal(const ServerId& comet, const Renewal& renewal);
@@ -80,4 +80,4 @@ class CometStream final : public rpc::SessionServerUser,
   Guarded<State> state_;
 };
 
-}  // namespace encke::logic
+}  // namespace encke::presence

@@ -7,13 +7,13 @@
 
 #include <nlohmann/json.hpp>
 
-#include "logic/auth.h"
-#include "logic/goim_token.h"
-#include "logic/jwt.h"
+#include "auth/auth.h"
+#include "auth/goim_token.h"
+#include "auth/jwt.h"
 
 namespace {
 
-using encke::logic::GoimToken;
+using encke::auth::GoimToken;
 
 void Require(bool holds) {
   if (!holds) std::abort();
@@ -26,20 +26,20 @@ void CheckToken(const GoimToken& token) {
   Require(token.accepts.size() <= GoimToken::kAcceptsMax);
   const nlohmann::json plain = {
       {"mid", token.mid}, {"key", token.key}, {"room_id", token.room}, {"accepts", token.accepts}};
-  const auto again = encke::logic::ParseGoimToken(plain.dump(), false);
+  const auto again = encke::auth::ParseGoimToken(plain.dump(), false);
   Require(again && again->mid == token.mid && again->key == token.key);
   Require(again->room == token.room && again->accepts == token.accepts);
 }
 
 void CheckJwt(std::string_view text) {
-  static const auto ring = *encke::logic::KeyRing::Load({});
+  static const auto ring = *encke::auth::KeyRing::Load({});
   std::string payload;
   Require(ring->Open(text, &payload) !=
-          encke::logic::JwtFault::kNone);  // without keys nobody enters
-  encke::logic::JwtOptions options;
+          encke::auth::JwtFault::kNone);  // without keys nobody enters
+  encke::auth::JwtOptions options;
   options.require_exp = false;
-  encke::logic::JwtClaims claims;
-  if (encke::logic::ReadClaims(options, text, 0, &claims) == encke::logic::JwtFault::kNone) {
+  encke::auth::JwtClaims claims;
+  if (encke::auth::ReadClaims(options, text, 0, &claims) == encke::auth::JwtFault::kNone) {
     Require(claims.accepts.size() <= GoimToken::kAcceptsMax);
   }
 }
@@ -48,12 +48,12 @@ void CheckJwt(std::string_view text) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view in(reinterpret_cast<const char*>(data), size);
-  if (const auto token = encke::logic::ParseGoimToken(in, false)) CheckToken(*token);
-  if (const auto token = encke::logic::ParseGoimToken(in, true)) CheckJwt(token->token);
+  if (const auto token = encke::auth::ParseGoimToken(in, false)) CheckToken(*token);
+  if (const auto token = encke::auth::ParseGoimToken(in, true)) CheckJwt(token->token);
   CheckJwt(in);
-  static const auto auth = std::move(*encke::logic::Auth::Make({}));
-  encke::logic::Identity who;
-  if (auth->Check(in, "", "", &who) == encke::logic::AuthVerdict::kOk) {
+  static const auto auth = std::move(*encke::auth::Auth::Make({}));
+  encke::auth::Identity who;
+  if (auth->Check(in, "", "", &who) == encke::auth::AuthVerdict::kOk) {
     Require(!who.key.value().empty());
   }
   return 0;

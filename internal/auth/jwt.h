@@ -20,7 +20,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 
-namespace encke::logic {
+namespace encke::auth {
 
 struct JwtOptions {
   std::vector<std::string> keys;  // files
@@ -72,4 +72,4 @@ JwtFault ReadClaims(const JwtOptions& options,
                     std::int64_t now_s,
                     JwtClaims* out);
 
-}  // namespace encke::logic
+}  // namespace encke::auth

@@ -1,4 +1,4 @@
-#include "logic/jwt.h"
+#include "auth/jwt.h"
 
 #include <array>
 #include <cassert>
@@ -18,7 +18,7 @@
 #include <openssl/hmac.h>
 #include <openssl/pem.h>
 
-namespace encke::logic {
+namespace encke::auth {
 
 namespace {
 
@@ -277,4 +277,4 @@ JwtFault KeyRing::Open(std::string_view token, std::string* payload) const {
   return header->key_id ? JwtFault::kUnknownKey : JwtFault::kAlgorithm;
 }
 
-}  // namespace encke::logic
+}  // namespace encke::auth

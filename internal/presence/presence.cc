@@ -1,4 +1,4 @@
-#include "logic/presence.h"
+#include "presence/presence.h"
 
 #include <algorithm>
 #include <atomic>
@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "base/threads.h"
 
-namespace encke::logic {
+namespace encke::presence {
 
 namespace {
 
@@ -226,4 +226,4 @@ std::pair<std::int64_t, std::int64_t> Presence::Totals() const {
 
 const PresenceCounts& Presence::counts() const { return impl_->counts(); }
 
-}  // namespace encke::logic
+}  // namespace encke::presence

@@ -1,11 +1,11 @@
-#include "logic/auth.h"
+#include "auth/auth.h"
 
 #include <gtest/gtest.h>
 
-#include "logic/goim_token.h"
-#include "unit/logic/signer.h"
+#include "auth/goim_token.h"
+#include "unit/auth/signer.h"
 
-namespace encke::logic {
+namespace encke::auth {
 namespace {
 
 // "mid|key|room|a,b" or "refused".
@@ -236,4 +236,4 @@ TEST(Auth, JwtModeNeedsAKey) {
 }
 
 }  // namespace
-}  // namespace encke::logic
+}  // namespace encke::auth

@@ -1,8 +1,8 @@
-#include "logic/api_keys.h"
+#include "auth/api_keys.h"
 
 #include <gtest/gtest.h>
 
-namespace encke::logic {
+namespace encke::auth {
 namespace {
 
 TEST(ApiKeys, WithoutKeysEverybodyMay) {
@@ -58,4 +58,4 @@ TEST(ApiKeys, BeyondLoopbackNeedsAKey) {
 }
 
 }  // namespace
-}  // namespace encke::logic
+}  // namespace encke::auth

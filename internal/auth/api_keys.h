@@ -13,7 +13,7 @@
 #include "base/result.h"
 #include "base/threads.h"
 
-namespace encke::logic {
+namespace encke::auth {
 
 class ApiKeys {
  public:
@@ -45,4 +45,4 @@ class ApiKeys {
 // "127.0.0.1:3111", "[::1]:3111", "localhost:3111"
 bool IsLoopback(std::string_view address);
 
-}  // namespace encke::logic
+}  // namespace encke::auth

@@ -1,8 +1,8 @@
-#include "logic/nodes.h"
+#include "presence/nodes.h"
 
 #include <gtest/gtest.h>
 
-namespace encke::logic {
+namespace encke::presence {
 namespace {
 
 Instance Comet(const std::string& id,
@@ -148,4 +148,4 @@ TEST(RegionTable, RefusesWhatIsNoBlock) {
 }
 
 }  // namespace
-}  // namespace encke::logic
+}  // namespace encke::presence

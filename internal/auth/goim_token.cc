@@ -1,4 +1,4 @@
-#include "logic/goim_token.h"
+#include "auth/goim_token.h"
 
 #include <algorithm>
 #include <limits>
@@ -6,7 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
-namespace encke::logic {
+namespace encke::auth {
 
 namespace {
 
@@ -248,4 +248,4 @@ Result<GoimToken> ParseGoimToken(std::string_view body, bool with_token) {
   return token;
 }
 
-}  // namespace encke::logic
+}  // namespace encke::auth

@@ -1,10 +1,10 @@
-#include "logic/comet_stream.h"
+#include "presence/comet_stream.h"
 
 #include <utility>
 
 #include "base/log.h"
 
-namespace encke::logic {
+namespace encke::presence {
 
 namespace {
 
@@ -138,11 +138,12 @@ void CometStream::OnMessage(const SessionUp& in) {
 }
 
 void CometStream::OnConnect(const ServerId& comet, const Connect& ask) {
-  Identity who;
-  const AuthVerdict verdict = world_.auth.Check(ask.token(), ask.cookie(), ask.client_ip(), &who);
-  if (verdict != AuthVerdict::kOk) {
+  auth::Identity who;
+  const auth::AuthVerdict verdict =
+      world_.auth.Check(ask.token(), ask.cookie(), ask.client_ip(), &who);
+  if (verdict != auth::AuthVerdict::kOk) {
     world_.counts.refused.Add();
-    const std::string_view why = kAuthVerdicts[static_cast<std::size_t>(verdict)];
+    const std::string_view why = auth::kAuthVerdicts[static_cast<std::size_t>(verdict)];
     log::Debug("session.refused comet={} peer={} why={}", comet.value(), ask.client_ip(), why);
     Answer(Refusal(ask.id(), why, /*retry=*/false), /*was_under_way=*/false);
     return;
@@ -165,7 +166,7 @@ void CometStream::OnConnect(const ServerId& comet, const Connect& ask) {
 }
 
 void CometStream::OnArrival(const ServerId& comet,
-                            const Identity& who,
+                            const auth::Identity& who,
                             std::uint64_t id,
                             Result<store::Sessions::Arrival> arrival) {
   if (!arrival) {
@@ -305,4 +306,4 @@ void CometStream::Tick(const RoomTotals::Sum& rooms, std::int64_t now_ms) {
   });
 }
 
-}  // namespace encke::logic
+}  // namespace encke::presence

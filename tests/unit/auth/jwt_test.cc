@@ -1,10 +1,10 @@
-#include "logic/jwt.h"
+#include "auth/jwt.h"
 
 #include <gtest/gtest.h>
 
-#include "unit/logic/signer.h"
+#include "unit/auth/signer.h"
 
-namespace encke::logic {
+namespace encke::auth {
 namespace {
 
 constexpr std::int64_t kNow = 1'800'000'000;
@@ -196,4 +196,4 @@ TEST(JwtClaims, ReadWhoItIs) {
 }
 
 }  // namespace
-}  // namespace encke::logic
+}  // namespace encke::auth

@@ -19,7 +19,7 @@
 #include "base/result.h"
 #include "bus/registry.h"
 
-namespace encke::logic {
+namespace encke::presence {
 
 struct NodesOptions {
   std::string default_domain = "127.0.0.1";
@@ -106,4 +106,4 @@ std::vector<std::string> AddressesOf(const std::vector<Instance>& comets,
                                      std::string_view platform,
                                      const NodesOptions& options);
 
-}  // namespace encke::logic
+}  // namespace encke::presence

@@ -21,7 +21,7 @@
 
 #include "base/result.h"
 
-namespace encke::logic {
+namespace encke::auth {
 
 struct GoimToken {
   static constexpr std::size_t kNameBytesMax = 256;
@@ -42,4 +42,4 @@ Result<GoimToken> ParseGoimToken(std::string_view body, bool with_token);
 // reads what Go reads.  Lone \ud800 escapes become \ufffd.
 std::string RepairUtf8(std::string_view text);
 
-}  // namespace encke::logic
+}  // namespace encke::auth

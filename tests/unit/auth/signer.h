@@ -20,7 +20,7 @@
 #include <openssl/hmac.h>
 #include <openssl/pem.h>
 
-namespace encke::logic {
+namespace encke::auth {
 
 class KeyFolder {
  public:
@@ -132,4 +132,4 @@ class Signer {
   std::string secret_;
 };
 
-}  // namespace encke::logic
+}  // namespace encke::auth

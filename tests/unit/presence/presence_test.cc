@@ -1,8 +1,8 @@
-#include "logic/presence.h"
+#include "presence/presence.h"
 
 #include <gtest/gtest.h>
 
-namespace encke::logic {
+namespace encke::presence {
 namespace {
 
 using store::Place;
@@ -80,4 +80,4 @@ TEST(LargestRooms, MatchAPrefixAndBreakTiesByName) {
 }
 
 }  // namespace
-}  // namespace encke::logic
+}  // namespace encke::presence

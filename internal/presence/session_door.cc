@@ -1,4 +1,4 @@
-#include "logic/session_door.h"
+#include "presence/session_door.h"
 
 #include <map>
 #include <thread>
@@ -7,13 +7,13 @@
 
 #include "base/log.h"
 #include "base/threads.h"
-#include "logic/comet_stream.h"
+#include "presence/comet_stream.h"
 
-namespace encke::logic {
+namespace encke::presence {
 
 class SessionDoor::Impl {
  public:
-  Impl(Auth& auth, SessionPorts& ports, const SessionDoorOptions& options)
+  Impl(auth::Auth& auth, SessionPorts& ports, const SessionDoorOptions& options)
       : world_{auth,
                ports,
                options,
@@ -128,7 +128,7 @@ class SessionDoor::Impl {
   std::thread thread_;
 };
 
-SessionDoor::SessionDoor(Auth& auth, SessionPorts& ports, const SessionDoorOptions& options)
+SessionDoor::SessionDoor(auth::Auth& auth, SessionPorts& ports, const SessionDoorOptions& options)
     : impl_(std::make_unique<Impl>(auth, ports, options)) {}
 SessionDoor::~SessionDoor() = default;
 
@@ -140,4 +140,4 @@ void SessionDoor::Tick() { impl_->Tick(); }
 bool SessionDoor::Close(Duration patience) { return impl_->Close(patience); }
 const SessionCounts& SessionDoor::counts() const { return impl_->counts(); }
 
-}  // namespace encke::logic
+}  // namespace encke::presence

@@ -1,4 +1,4 @@
-#include "logic/nodes.h"
+#include "presence/nodes.h"
 
 #include <algorithm>
 #include <charconv>
@@ -9,7 +9,7 @@
 
 #include "base/threads.h"
 
-namespace encke::logic {
+namespace encke::presence {
 
 namespace {
 
@@ -214,4 +214,4 @@ std::vector<std::string> Nodes::Weighted(std::string_view platform, std::string_
 std::vector<Instance> Nodes::Instances() const { return impl_->Instances(); }
 const NodesOptions& Nodes::options() const { return impl_->options(); }
 
-}  // namespace encke::logic
+}  // namespace encke::presence

@@ -9,11 +9,11 @@
 
 #include "base/ids.h"
 #include "base/result.h"
-#include "logic/presence.h"
+#include "presence/presence.h"
 #include "store/online.h"
 #include "store/sessions.h"
 
-namespace encke::logic {
+namespace encke::presence {
 
 class SessionPorts {
  public:
@@ -67,4 +67,4 @@ class StorePorts final : public SessionPorts {
   Presence& presence_;
 };
 
-}  // namespace encke::logic
+}  // namespace encke::presence

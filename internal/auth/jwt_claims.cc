@@ -5,10 +5,10 @@
 
 #include <nlohmann/json.hpp>
 
-#include "logic/goim_token.h"
-#include "logic/jwt.h"
+#include "auth/goim_token.h"
+#include "auth/jwt.h"
 
-namespace encke::logic {
+namespace encke::auth {
 
 namespace {
 
@@ -119,4 +119,4 @@ JwtFault ReadClaims(const JwtOptions& options,
   return good ? JwtFault::kNone : JwtFault::kClaims;
 }
 
-}  // namespace encke::logic
+}  // namespace encke::auth

@@ -1,12 +1,12 @@
-#include "logic/auth.h"
+#include "auth/auth.h"
 
 #include <cassert>
 #include <utility>
 
+#include "auth/goim_token.h"
 #include "base/clock.h"
-#include "logic/goim_token.h"
 
-namespace encke::logic {
+namespace encke::auth {
 
 namespace {
 
@@ -117,4 +117,4 @@ AuthVerdict Auth::JudgeJwt(std::string_view body, Identity* out) const {
   return AuthVerdict::kOk;
 }
 
-}  // namespace encke::logic
+}  // namespace encke::auth

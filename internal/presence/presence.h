@@ -24,7 +24,7 @@
 #include "store/online.h"
 #include "store/sessions.h"
 
-namespace encke::logic {
+namespace encke::presence {
 
 struct PresenceOptions {
   Duration online_refresh{1000};
@@ -103,4 +103,4 @@ class Presence {
   std::unique_ptr<Impl> impl_;
 };
 
-}  // namespace encke::logic
+}  // namespace encke::presence
