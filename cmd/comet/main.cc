@@ -89,11 +89,11 @@ int Run(const comet::CometConfig& config, const std::string& path) {
 int main(int argc, char** argv) {
   const auto arguments = comet::ParseArguments(argc, argv, "configs/comet.yaml");
   if (!arguments) return Fail(arguments.error());
-  const auto config = comet::LoadConfig(arguments->config);
+  auto config = comet::LoadConfig(arguments->config);
   if (!config) return Fail(config.error());
   if (arguments->check_only) return std::puts("configuration is fine") < 0;
   if (auto log = encke::log::Init("comet", config->log_level); !log) return Fail(log.error());
   comet::HoldSignals();
-  comet::RaiseFileLimit(config->shard.net.connections_max);
+  if (auto fits = comet::FitToLimits(&*config); !fits) return Fail(fits.error());
   return Run(*config, arguments->config);
 }

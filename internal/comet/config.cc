@@ -59,7 +59,8 @@ void ReadSessions(ConfigReader& in, CometConfig& out) {
   in.Key("session.announce_rate", &s.announce_rate, 1, kMillion);
   in.Key("session.drain_rate", &s.drain_rate, 1, 10 * kMillion);
   in.Key("session.trust_forwarded", &s.trust_forwarded);
-  in.Key("session.connections_max", &n.connections_max, 1, 10 * kMillion);
+  n.connections_max = 0;  // FitToLimits makes it a number
+  in.Key("session.connections_max", &n.connections_max, 0, 10 * kMillion);
   in.Key("session.input_bytes_max", &n.input_bytes_max, 16 * 1024, 16 * kMega);
   in.Key("session.outbox_bytes_max", &n.outbox_bytes_max, 32 * 1024, 64 * kMega);
   in.Key("session.sndbuf_bytes", &n.sndbuf_bytes, 0, 16 * kMega);

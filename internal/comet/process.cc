@@ -1,17 +1,22 @@
 #include "comet/process.h"
 
+#include <algorithm>
 #include <csignal>
 #include <string_view>
 #include <utility>
 
 #include <pthread.h>
-#include <sys/resource.h>
 
+#include "base/limits.h"
 #include "base/log.h"
 #include "bus/nats.h"
 
 namespace encke::comet {
 namespace {
+
+constexpr std::size_t kFilesReserved = 256;  // admin, gRPC to every job and logic, NATS, logs
+constexpr std::size_t kFilesPerShard = 16;   // epoll, mailbox, listeners and their spares
+constexpr std::size_t kConnectionsMost = 10'000'000;
 
 sigset_t HeldSignals() {
   sigset_t set;
@@ -55,15 +60,22 @@ void HoldSignals() {
   std::signal(SIGPIPE, SIG_IGN);
 }
 
-void RaiseFileLimit(std::size_t connections_max) {
-  rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &limit);
-  if (limit.rlim_max < connections_max) {
-    log::Warn("process.files open_files_max={} connections_max={}: the smaller one holds",
-              limit.rlim_max, connections_max);
+Status FitToLimits(CometConfig* config) {
+  const SystemLimits limits = ReadLimits();
+  const std::size_t reserve = kFilesReserved + kFilesPerShard * config->shards;
+  std::size_t& connections = config->shard.net.connections_max;
+  if (connections == 0) {
+    connections = std::clamp<std::size_t>(ConnectionsCarried(limits, reserve), 1, kConnectionsMost);
+    log::Info("process.limits connections_max={} open_files={}", connections, limits.open_files);
+  } else if (auto carried = CheckCarried(limits, connections, reserve); !carried) {
+    return Error{Errc::kInvalid, "session.connections_max: " + carried.error().text};
   }
+  if (const auto backlog = static_cast<std::uint64_t>(net::ListenOptions().backlog);
+      limits.somaxconn < backlog) {
+    log::Warn("process.limits a burst of connects may be turned away: sysctl net.core.somaxconn={}",
+              limits.somaxconn);
+  }
+  return Ok{};
 }
 
 Result<std::unique_ptr<net::Tls>> LoadTls(const CometConfig& config) {

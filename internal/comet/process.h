@@ -25,7 +25,9 @@ struct Arguments {
 Result<Arguments> ParseArguments(int argc, char** argv, std::string default_config);
 // SIGTERM, SIGINT and SIGHUP wait for WaitForStop; before the first thread.
 void HoldSignals();
-void RaiseFileLimit(std::size_t connections_max);
+// As many open files as the system allows.  connections_max 0 becomes what they carry; a number
+// they do not carry is refused.
+Status FitToLimits(CometConfig* config);
 
 using Boot = std::uint64_t;
 inline Boot NewBoot() { return static_cast<Boot>(WallUs()); }

@@ -1,5 +1,6 @@
 """A bad start is one clear line and exit status 2."""
 import os
+import resource
 import socket
 import subprocess
 
@@ -82,3 +83,14 @@ def test_open_door_without_api_key_is_refused(shared_cluster):
 @pytest.mark.parametrize("kind", KINDS)
 def test_unknown_argument(kind):
     check_refused(run(kind, None, "--no-such-thing"), "usage:", "--config FILE")
+
+
+def test_more_connections_than_open_files_are_refused():
+    """The line names the settings to change."""
+    def few_files():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (2000, 2000))
+
+    result = subprocess.run([BUILD / "comet", "--config", ROOT / "configs/comet.yaml"],
+                            env={**os.environ, "ENCKE_SESSION_CONNECTIONS_MAX": "2000"},
+                            capture_output=True, text=True, timeout=20, preexec_fn=few_files)
+    check_refused(result, "session.connections_max", "2000", "LimitNOFILE", "fs.nr_open")

@@ -41,7 +41,7 @@ TEST(Config, TheShippedFileSaysWhatTheDefaultsAre) {
   EXPECT_EQ(s.announce_rate, ps.announce_rate);
   EXPECT_EQ(s.drain_rate, ps.drain_rate);
   const net::ConnectionsOptions &n = config->shard.net, pn;
-  EXPECT_EQ(n.connections_max, pn.connections_max);
+  EXPECT_EQ(n.connections_max, 0U);
   EXPECT_EQ(n.input_bytes_max, pn.input_bytes_max);
   EXPECT_EQ(n.outbox_bytes_max, pn.outbox_bytes_max);
   const hub::HubOptions &h = config->shard.hub, ph;
