@@ -38,7 +38,10 @@ change() {  # sysctl old new...
 
 at_least() {  # sysctl wanted why
   local have
-  have=$(sysctl -n "$1" 2>/dev/null) || { line "-" "$1" "absent" "not in this kernel: no limit"; return; }
+  if ! have=$(sysctl -n "$1" 2>/dev/null); then
+    line "-" "$1" "absent" "not in this kernel: no limit"
+    return
+  fi
   if ((${#have} > 15 || have >= $2)); then
     line ok "$1" "$have" "$3"
   elif ((apply)); then
@@ -67,7 +70,7 @@ check_port_range() {  # only the load generator needs it: its source addresses a
   local low high
   read -r low high < <(sysctl -n net.ipv4.ip_local_port_range)
   line ok net.ipv4.ip_local_port_range "$low-$high" \
-    "ports per source address; encke-bench uses many addresses of 127.1.0.0/16"
+    "ports per source address; encke-bench uses many addresses"
 }
 
 check_open_files() {
@@ -80,8 +83,9 @@ check_open_files() {
   per=$((hard - 1000))
   line note "ulimit -Hn" "$hard" "open files per process: one comet holds about $per"
   echo "     For one comet with $connections: LimitNOFILE= in its systemd unit, or 'nofile' in"
-  echo "     /etc/security/limits.conf, up to sysctl fs.nr_open. A shell cannot raise its own hard limit"
-  echo "     without CAP_SYS_RESOURCE. Else start $(((connections + per - 1) / per)) comets, as one cluster (make bench-million does)."
+  echo "     /etc/security/limits.conf, up to sysctl fs.nr_open. A shell cannot raise its own hard"
+  echo "     limit without CAP_SYS_RESOURCE. Else start $(((connections + per - 1) / per)) comets," \
+    "as one cluster (make bench-million does)."
 }
 
 check_memory() {  # measured: 4.1 KB kernel memory for each end, and comet's own
@@ -89,7 +93,7 @@ check_memory() {  # measured: 4.1 KB kernel memory for each end, and comet's own
   have=$(awk '/^MemAvailable/ {print int($2 / 1024)}' /proc/meminfo)
   want=$((connections * 5 / 1024 + 512))
   if ((have >= want)); then
-    line ok "memory, MB" "$have" "$want for the server's end, twice that with the load generator here"
+    line ok "memory, MB" "$have" "$want for the server's end, twice that with the load here"
   else
     line LOW "memory, MB" "$have" "$want wanted for the server's end: kernel 4.1 KB a connection"
     bad=1
@@ -120,5 +124,5 @@ if ((${#undo[@]})); then
   echo "to undo:"
   printf '  %s\n' "${undo[@]}"
 fi
-((bad)) && ((!apply)) && echo "LOW can be set until the next restart of the machine with: $0 --apply (as root)"
+((bad && !apply)) && echo "What is LOW can be set, until the machine restarts, with: $0 --apply (as root)"
 exit $bad
