@@ -84,8 +84,8 @@ check_open_files() {
   line note "ulimit -Hn" "$hard" "open files per process: one comet holds about $per"
   echo "     For one comet with $connections: LimitNOFILE= in its systemd unit, or 'nofile' in"
   echo "     /etc/security/limits.conf, up to sysctl fs.nr_open. A shell cannot raise its own hard"
-  echo "     limit without CAP_SYS_RESOURCE. Else start $(((connections + per - 1) / per)) comets," \
-    "as one cluster (make bench-million does)."
+  echo "     limit without CAP_SYS_RESOURCE. Else start $(((connections + per - 1) / per))" \
+    "comets, as one cluster (make bench-million does)."
 }
 
 check_memory() {  # measured: 4.1 KB kernel memory for each end, and comet's own
@@ -111,7 +111,7 @@ echo "for $connections connections on this machine:"
 check_open_files
 at_least fs.nr_open $((connections + 1000)) "the most open files a process can be allowed"
 at_least fs.file-max $((connections * 2 + 100000)) "open files of the whole system; both ends count"
-at_least fs.epoll.max_user_watches $((connections * 2 + 1000)) "sockets watched by one user's epolls"
+at_least fs.epoll.max_user_watches $((connections * 2 + 1000)) "sockets in epolls of one user"
 at_least net.core.somaxconn 4096 "connects that wait for accept; comet asks for 4096"
 at_least net.ipv4.tcp_max_syn_backlog 4096 "connects that are half done"
 at_least net.core.netdev_max_backlog 10000 "packets that wait for a busy core (loopback)"
@@ -124,5 +124,5 @@ if ((${#undo[@]})); then
   echo "to undo:"
   printf '  %s\n' "${undo[@]}"
 fi
-((bad && !apply)) && echo "What is LOW can be set, until the machine restarts, with: $0 --apply (as root)"
+((bad && !apply)) && echo "LOW can be set until the machine restarts with: $0 --apply (as root)"
 exit $bad
