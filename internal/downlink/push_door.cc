@@ -294,7 +294,7 @@ void Stream::Run(const Parcel& parcel, const Step& step, hub::Hub& hub, std::int
     pushed = RunAll(push, parcel, step.rate, hub);
   }
   PushDoorCounts& counts = door_->counts;
-  if (pushed == hub::Pushed::kNobody) return;
+  if (pushed == hub::Pushed::kNobody || pushed == hub::Pushed::kRepeat) return;
   if (pushed == hub::Pushed::kFiltered) return counts.filtered.Add();
   if (pushed == hub::Pushed::kDropped) return counts.dropped.Add();
   if (push.accepted_us() > 0) {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <string>
 #include <utility>
 
 namespace encke::hub {
@@ -18,28 +17,43 @@ double BurstOf(double rate) { return std::max(1.0, rate * kBurstSeconds); }
 
 }  // namespace
 
-Broadcasts::Broadcasts(std::size_t broadcasts_max,
+Broadcasts::Broadcasts(const HubOptions& options,
                        Channels& channels,
                        AcceptSets& accepts,
-                       Sink& sink)
-    : broadcasts_max_(broadcasts_max), channels_(channels), accepts_(accepts), sink_(sink) {}
+                       Sink& sink,
+                       HubCounts& counts)
+    : broadcasts_max_(options.broadcasts_max),
+      wall_us_(options.wall_us),
+      channels_(channels),
+      accepts_(accepts),
+      sink_(sink),
+      counts_(counts) {}
 
-bool Broadcasts::Add(std::int32_t op, std::string_view body, double rate, Done done) {
+bool Broadcasts::Add(const Push& push, double rate, Done done) {
   if (at_once_.size() + paced_.size() >= broadcasts_max_) return false;
-  std::string package;
-  AppendPush(&package, op, body);
   auto& queue = rate > 0 && rate <= kRateMax ? paced_ : at_once_;
-  queue.push_back({.op = op,
-                   .bytes = Outgoing(std::move(package)),
+  queue.push_back({.op = push.what.op,
+                   .bytes = Outgoing(push.what),
                    .rate = rate,
                    .done = std::move(done),
+                   .extras = push.extras,
+                   .expires_us = push.expires_us,
                    .end = channels_.end()});
   return true;
 }
 
 bool Broadcasts::Turn(std::int64_t now_us, std::size_t sends_max, Tally* tally) {
+  DropExpired(at_once_);
+  DropExpired(paced_);
   const bool at_once = TurnAtOnce(sends_max, tally);
   return TurnPaced(now_us, sends_max, tally) || at_once;
+}
+
+void Broadcasts::DropExpired(std::deque<Walk>& queue) {
+  while (!queue.empty() && queue.front().expires_us > 0 && wall_us_() > queue.front().expires_us) {
+    counts_.expired.Add();
+    Finish(queue);
+  }
 }
 
 bool Broadcasts::TurnAtOnce(std::size_t sends_max, Tally* tally) {
@@ -76,9 +90,23 @@ bool Broadcasts::TurnPaced(std::int64_t now_us, std::size_t sends_max, Tally* ta
 bool Broadcasts::Visit(Walk& walk, Tally* tally) {
   const Slot slot = walk.next++;
   const Channel* channel = channels_.Find(slot);
-  if (channel == nullptr || !accepts_.Has(channel->accepts, walk.op)) return false;
+  if (channel == nullptr) return false;
+  const Extras* extras = walk.extras.get();
+  if (!accepts_.Has(channel->accepts, walk.op)) {
+    AddFate(extras, &Fate::filtered);
+    return false;
+  }
+  if (LeavesOut(sink_, slot, extras)) {
+    ++tally->excluded;
+    AddFate(extras, &Fate::excluded);
+    return false;
+  }
   ++walk.reached;
-  tally->Add(sink_.Send(slot, walk.bytes.As(channel->format), 1), 1);
+  const bool two = IsTwo(channel->format);
+  const Taken taken = sink_.Send(slot, walk.bytes.As(channel->format), 1);
+  tally->Add(taken, 1);
+  AddFate(extras, taken);
+  if (taken == Taken::kDropped && two) sink_.Missed(slot, {.room = {}, .lost = 1});
   return true;
 }
 

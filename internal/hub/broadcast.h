@@ -25,9 +25,13 @@ class Broadcasts {
  public:
   using Done = std::function<void(std::size_t)>;
 
-  Broadcasts(std::size_t broadcasts_max, Channels& channels, AcceptSets& accepts, Sink& sink);
+  Broadcasts(const HubOptions& options,
+             Channels& channels,
+             AcceptSets& accepts,
+             Sink& sink,
+             HubCounts& counts);
 
-  bool Add(std::int32_t op, std::string_view body, double rate, Done done);  // false: full
+  bool Add(const Push& push, double rate, Done done);  // false: full
   // At most sends_max from each queue.  False: nothing could be done now.
   bool Turn(std::int64_t now_us, std::size_t sends_max, Tally* tally);
   bool Ready(std::int64_t now_us) const;
@@ -40,6 +44,8 @@ class Broadcasts {
     Outgoing bytes;
     double rate = 0;
     Done done;
+    std::shared_ptr<const Extras> extras = nullptr;
+    std::int64_t expires_us = 0;
     Slot next = 0;
     Slot end = 0;  // who comes into a slot beyond is not concerned
     std::size_t reached = 0;
@@ -50,12 +56,15 @@ class Broadcasts {
   bool TurnAtOnce(std::size_t sends_max, Tally* tally);
   bool TurnPaced(std::int64_t now_us, std::size_t sends_max, Tally* tally);
   bool Visit(Walk& walk, Tally* tally);  // one slot; true: it was sent something
+  void DropExpired(std::deque<Walk>& queue);
   void Finish(std::deque<Walk>& queue);
 
-  std::size_t broadcasts_max_;
+  const std::size_t broadcasts_max_;
+  const std::function<std::int64_t()> wall_us_;
   Channels& channels_;
   AcceptSets& accepts_;
   Sink& sink_;
+  HubCounts& counts_;
   std::deque<Walk> at_once_;
   std::deque<Walk> paced_;
 };

@@ -201,4 +201,42 @@ std::size_t AcceptSets::BytesUsed() const {
   return rows_.capacity() * sizeof(Row) + free_.capacity() * sizeof(Id) + bytes_;
 }
 
+std::uint32_t Places::Open() {
+  if (free_.empty()) {
+    lists_.emplace_back();
+    return static_cast<std::uint32_t>(lists_.size() - 1);
+  }
+  const std::uint32_t list = free_.back();
+  free_.pop_back();
+  return list;
+}
+
+void Places::Close(std::uint32_t list) {
+  assert(lists_[list].empty());
+  held_ -= lists_[list].capacity();
+  lists_[list] = {};
+  free_.push_back(list);
+}
+
+void Places::Add(std::uint32_t list, Place place) {
+  std::vector<Place>& places = lists_[list];
+  held_ -= places.capacity();
+  places.push_back(place);
+  held_ += places.capacity();
+}
+
+void Places::Remove(std::uint32_t list, std::uint32_t room) {
+  std::erase_if(lists_[list], [room](const Place& place) { return place.room == room; });
+}
+
+Places::Place* Places::Find(std::uint32_t list, std::uint32_t room) {
+  for (Place& place : lists_[list])
+    if (place.room == room) return &place;
+  return nullptr;
+}
+
+std::size_t Places::BytesUsed() const {
+  return lists_.size() * sizeof(std::vector<Place>) + held_ * sizeof(Place);
+}
+
 }  // namespace encke::hub

@@ -3,17 +3,20 @@
 //
 //   Channel := key 16 | key kind 1 | format 1 | here 1 | free 1 | room 4 | position 4 | accepts 4
 //
+// A channel of version 2 is in many rooms: its places are in a table beside, which position names.
+//
 // A key that is a canonical UUID is kept as its 16 raw bytes, one of up to 16 characters as it is,
 // a longer one on the heap.
 //
 // Owner    Hub.
 // Thread   the shard's.
-// Limit    slots below 2^31; memory follows the highest slot, in blocks that never move.  One set
+// Limit    slots below 2^30; memory follows the highest slot, in blocks that never move.  One set
 //          per combination of operations in use, ops_max operations in one set.
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <string>
@@ -54,7 +57,7 @@ struct Channel {
   Format format = Format::kTcp;
   bool here = false;
   std::uint32_t room = kNoRoom;
-  std::uint32_t position = 0;  // in the room
+  std::uint32_t position = 0;  // in the room; version 2: in Places
   std::uint32_t accepts = 0;   // AcceptSets::Id
 };
 static_assert(sizeof(Channel) == 32, "one per connection: keep it small");
@@ -89,6 +92,27 @@ class AcceptSets {
   std::vector<Row> rows_;
   std::vector<Id> free_;
   std::size_t bytes_ = 0;  // of the sets
+};
+
+// Where the channels of version 2 are: for each a list of (room, position in it).
+class Places {
+ public:
+  struct Place {
+    std::uint32_t room = kNoRoom;
+    std::uint32_t position = 0;
+  };
+  std::uint32_t Open();  // an empty list
+  void Close(std::uint32_t list);
+  void Add(std::uint32_t list, Place place);
+  void Remove(std::uint32_t list, std::uint32_t room);
+  Place* Find(std::uint32_t list, std::uint32_t room);  // null: not in that room
+  const std::vector<Place>& Of(std::uint32_t list) const { return lists_[list]; }
+  std::size_t BytesUsed() const;  // constant time
+
+ private:
+  std::deque<std::vector<Place>> lists_;
+  std::vector<std::uint32_t> free_;
+  std::size_t held_ = 0;  // places that the lists have room for
 };
 
 class Channels {

@@ -8,11 +8,21 @@
 #include "hub/broadcast.h"
 #include "hub/channels.h"
 #include "hub/room.h"
+#include "wire/package.h"
 
 namespace encke::hub {
 namespace {
 
 constexpr std::size_t kSendsPerTurn = 32;  // then the clock is looked at and the next room goes on
+
+Miss MissOf(const Push& push, Miss::Why why) {
+  return {.room = push.what.room,
+          .epoch = push.what.epoch,
+          .from = push.what.seq,
+          .to = push.what.seq,
+          .lost = 1,
+          .why = why};
+}
 
 }  // namespace
 
@@ -25,7 +35,7 @@ class Hub::Impl {
         sink_(sink),
         accepts_(options.accepts_max),
         rooms_(options.rooms_max),
-        broadcasts_(options.broadcasts_max, channels_, accepts_, sink) {}
+        broadcasts_(options, channels_, accepts_, sink, counts_) {}
 
   void Enter(Slot slot, Format format, const Key& key, const std::vector<std::int32_t>& accepts);
   void Leave(Slot slot);
@@ -33,13 +43,13 @@ class Hub::Impl {
 
   Change Join(Slot slot, const RoomId& id);
   bool LeaveRoom(Slot slot);
+  bool LeaveRoom(Slot slot, std::string_view id);
+  void LeaveAll(Slot slot);
+  bool In(const Channel& channel, std::uint32_t number);
 
-  Pushed PushRoom(std::string_view id, std::int32_t op, std::string_view body);
-  Pushed PushKey(Slot slot, std::int32_t op, std::string_view body);
-  Pushed PushAll(std::int32_t op,
-                 std::string_view body,
-                 double rate,
-                 std::function<void(std::size_t)> done);
+  Pushed PushRoom(std::string_view id, Push push);
+  Pushed PushKey(Slot slot, const Push& push);
+  Pushed PushAll(const Push& push, double rate, std::function<void(std::size_t)> done);
   bool Flush(std::int64_t budget_us);
 
   const Hub& hub_;  // for on_presence
@@ -50,6 +60,7 @@ class Hub::Impl {
   ThreadOwner owner_;
 
   Channels channels_;
+  Places places_;
   AcceptSets accepts_;
   Rooms rooms_;
   Broadcasts broadcasts_;
@@ -57,6 +68,8 @@ class Hub::Impl {
   bool flushing_ = false;
 
  private:
+  void LeaveNumber(std::uint32_t number, std::uint32_t position);
+  Pushed SendKey(Slot slot, const Channel& channel, const Push& push);
   void TellPresence(const Room& room, bool present) const {
     if (hub_.on_presence) hub_.on_presence(room.id(), present);
   }
@@ -72,12 +85,15 @@ void Hub::Impl::Enter(Slot slot,
   Channel& channel = channels_.Add(slot, key.value());
   channel.format = format;
   channel.room = kNoRoom;
+  if (IsTwo(format)) channel.position = places_.Open();
   channel.accepts = accepts_.Take(accepts);
 }
 
 void Hub::Impl::Leave(Slot slot) {
-  LeaveRoom(slot);
-  accepts_.Release(Here(slot).accepts);
+  LeaveAll(slot);
+  const Channel& channel = Here(slot);
+  if (IsTwo(channel.format)) places_.Close(channel.position);
+  accepts_.Release(channel.accepts);
   channels_.Remove(slot);
 }
 
@@ -88,15 +104,26 @@ Channel& Hub::Impl::Here(Slot slot) {
   return *channel;
 }
 
+bool Hub::Impl::In(const Channel& channel, std::uint32_t number) {
+  return IsTwo(channel.format) ? places_.Find(channel.position, number) != nullptr
+                               : channel.room == number;
+}
+
 Hub::Change Hub::Impl::Join(Slot slot, const RoomId& id) {
   Channel& channel = Here(slot);
-  if (channel.room != kNoRoom && rooms_.At(channel.room).id() == id.value()) return {};
-  const auto number = rooms_.FindOrMake(id.value());
+  const auto known = rooms_.NumberOf(id.value());
+  if (known && In(channel, *known)) return {};
+  const auto number = known ? known : rooms_.FindOrMake(id.value());
   if (!number) return {.refused = true};
-  LeaveRoom(slot);
+  if (!IsTwo(channel.format)) LeaveRoom(slot);
   Room& room = rooms_.At(*number);
-  channel.room = *number;
-  channel.position = rooms_.AddMember(*number, slot, channel.format);
+  const std::uint32_t position = rooms_.AddMember(*number, slot, channel.format);
+  if (IsTwo(channel.format)) {
+    places_.Add(channel.position, {.room = *number, .position = position});
+  } else {
+    channel.room = *number;
+    channel.position = position;
+  }
   const bool first = room.size() == 1;
   if (first) TellPresence(room, true);
   return {.first = first};
@@ -104,52 +131,113 @@ Hub::Change Hub::Impl::Join(Slot slot, const RoomId& id) {
 
 bool Hub::Impl::LeaveRoom(Slot slot) {
   Channel& channel = Here(slot);
-  if (channel.room == kNoRoom) return false;
+  if (IsTwo(channel.format) || channel.room == kNoRoom) return false;
   const std::uint32_t number = std::exchange(channel.room, kNoRoom);
-  Room& room = rooms_.At(number);
-  rooms_.RemoveMember(number, channel.position, [this](Slot moved, std::uint32_t position) {
-    channels_.At(moved).position = position;
-  });
-  if (room.size() > 0) return false;
-  TellPresence(room, false);
-  rooms_.Retire(number);
+  LeaveNumber(number, channel.position);
+  return rooms_.At(number).size() == 0;
+}
+
+bool Hub::Impl::LeaveRoom(Slot slot, std::string_view id) {
+  const Channel& channel = Here(slot);
+  const auto number = rooms_.NumberOf(id);
+  if (!number || !IsTwo(channel.format)) return false;
+  const Places::Place* place = places_.Find(channel.position, *number);
+  if (place == nullptr) return false;
+  const std::uint32_t position = place->position;
+  places_.Remove(channel.position, *number);
+  LeaveNumber(*number, position);
   return true;
 }
 
-Pushed Hub::Impl::PushRoom(std::string_view id, std::int32_t op, std::string_view body) {
+void Hub::Impl::LeaveAll(Slot slot) {
+  const Channel& channel = Here(slot);
+  if (!IsTwo(channel.format)) return void(LeaveRoom(slot));
+  while (!places_.Of(channel.position).empty()) {
+    const Places::Place place = places_.Of(channel.position).back();
+    places_.Remove(channel.position, place.room);
+    LeaveNumber(place.room, place.position);
+  }
+}
+
+// The member is gone from its own channel's books already.
+void Hub::Impl::LeaveNumber(std::uint32_t number, std::uint32_t position) {
+  Room& room = rooms_.At(number);
+  rooms_.RemoveMember(number, position, [this, number](Slot moved, std::uint32_t to) {
+    Channel& channel = channels_.At(moved);
+    if (!IsTwo(channel.format)) {
+      channel.position = to;
+    } else if (Places::Place* place = places_.Find(channel.position, number)) {
+      place->position = to;
+    }
+  });
+  if (room.size() > 0) return;
+  TellPresence(room, false);
+  rooms_.Retire(number);
+}
+
+Pushed Hub::Impl::PushRoom(std::string_view id, Push push) {
   owner_.Check();
   const auto number = rooms_.NumberOf(id);
   if (!number || rooms_.At(*number).size() == 0) return Pushed::kNobody;
-  const std::size_t bytes = PushBytes(body);
-  if (pending_bytes_ + bytes > options_.pending_bytes_max) return Pushed::kDropped;
-  pending_bytes_ += bytes;
-  rooms_.At(*number).Gather(limits_, op, body);
+  const std::size_t bytes = wire::kHeaderBytes + push.what.body.size();
+  if (pending_bytes_ + bytes > options_.pending_bytes_max) {
+    AddFate(push.extras.get(), &Fate::overflow);
+    return Pushed::kDropped;
+  }
+  if (push.what.seq > 0 && !rooms_.Advance(*number, push.what.epoch, push.what.seq)) {
+    counts_.repeats.Add();
+    return Pushed::kRepeat;
+  }
+  push.what.room = id;
+  pending_bytes_ += rooms_.At(*number).Gather(limits_, push);
   rooms_.List(*number);
   counts_.room_pushes.Add();
   return Pushed::kQueued;
 }
 
-Pushed Hub::Impl::PushKey(Slot slot, std::int32_t op, std::string_view body) {
+Pushed Hub::Impl::PushKey(Slot slot, const Push& push) {
   owner_.Check();
   const Channel* channel = channels_.Find(slot);
   if (channel == nullptr) return Pushed::kNobody;
-  if (!accepts_.Has(channel->accepts, op)) return Pushed::kFiltered;
-  std::string package;
-  package.reserve(PushBytes(body));
-  AppendPush(&package, op, body);
-  Outgoing outgoing(std::move(package));
-  const Taken taken = sink_.Send(slot, outgoing.As(channel->format), 1);
-  counts_.key_pushes.Add();
-  (taken == Taken::kSent ? counts_.deliveries : counts_.dropped).Add();
-  return taken == Taken::kSent ? Pushed::kQueued : Pushed::kDropped;
+  const bool numbered = IsTwo(channel->format) && push.what.seq > 0;
+  if (!numbered && !accepts_.Has(channel->accepts, push.what.op)) {
+    AddFate(push.extras.get(), &Fate::filtered);
+    return Pushed::kFiltered;
+  }
+  if (LeavesOut(sink_, slot, push.extras.get())) {
+    AddFate(push.extras.get(), &Fate::excluded);
+    counts_.excluded.Add();
+    if (numbered) sink_.Missed(slot, MissOf(push, Miss::Why::kExcluded));
+    return Pushed::kFiltered;
+  }
+  return SendKey(slot, *channel, push);
 }
 
-Pushed Hub::Impl::PushAll(std::int32_t op,
-                          std::string_view body,
-                          double rate,
-                          std::function<void(std::size_t)> done) {
+Pushed Hub::Impl::SendKey(Slot slot, const Channel& channel, const Push& push) {
+  const bool two = IsTwo(channel.format);
+  std::string package;
+  if (two) {
+    wire::AppendPush2(&package, push.what);
+  } else {
+    wire::AppendPush1(&package, push.what);
+  }
+  Outgoing outgoing(two ? Lane{} : Lane{.packages = std::move(package)},
+                    two ? Lane{.packages = std::move(package)} : Lane{});
+  const Taken taken = sink_.Send(slot, outgoing.As(channel.format), 1);
+  const bool sent = taken != Taken::kDropped;
+  AddFate(push.extras.get(), taken);
+  counts_.key_pushes.Add();
+  (sent ? counts_.deliveries : counts_.dropped).Add();
+  if (!sent && two) sink_.Missed(slot, MissOf(push, Miss::Why::kSlow));
+  return sent ? Pushed::kQueued : Pushed::kDropped;
+}
+
+Pushed Hub::Impl::PushAll(const Push& push, double rate, std::function<void(std::size_t)> done) {
   owner_.Check();
-  if (!broadcasts_.Add(op, body, rate, std::move(done))) return Pushed::kDropped;
+  if (!broadcasts_.Add(push, rate, std::move(done))) {
+    AddFate(push.extras.get(), &Fate::overflow);
+    return Pushed::kDropped;
+  }
   counts_.broadcasts.Add();
   return Pushed::kQueued;
 }
@@ -186,6 +274,7 @@ void Hub::Impl::Count(const Tally& tally) {
   pending_bytes_ -= tally.begun;
   if (tally.delivered > 0) counts_.deliveries.Add(tally.delivered);
   if (tally.dropped > 0) counts_.dropped.Add(tally.dropped);
+  if (tally.excluded > 0) counts_.excluded.Add(tally.excluded);
 }
 
 Hub::Hub(const HubOptions& options, Sink& sink)
@@ -230,6 +319,39 @@ std::string_view Hub::RoomOf(Slot slot) const {
   return impl_->rooms_.At(channel->room).id();
 }
 
+bool Hub::LeaveRoom(Slot slot, std::string_view room) { return impl_->LeaveRoom(slot, room); }
+
+bool Hub::In(Slot slot, std::string_view room) const {
+  const Channel* channel = impl_->channels_.Find(slot);
+  const auto number = impl_->rooms_.NumberOf(room);
+  return channel != nullptr && number && impl_->In(*channel, *number);
+}
+
+std::vector<std::string> Hub::RoomsOf(Slot slot) const {
+  const Channel& channel = impl_->Here(slot);
+  std::vector<std::string> rooms;
+  if (!IsTwo(channel.format)) {
+    if (channel.room != kNoRoom) rooms.push_back(impl_->rooms_.At(channel.room).id());
+    return rooms;
+  }
+  for (const Places::Place& place : impl_->places_.Of(channel.position))
+    rooms.push_back(impl_->rooms_.At(place.room).id());
+  return rooms;
+}
+
+std::size_t Hub::RoomCount(Slot slot) const {
+  const Channel& channel = impl_->Here(slot);
+  if (!IsTwo(channel.format)) return channel.room == kNoRoom ? 0 : 1;
+  return impl_->places_.Of(channel.position).size();
+}
+
+std::vector<Slot> Hub::Members(std::string_view room) const {
+  std::vector<Slot> members;
+  if (const auto number = impl_->rooms_.NumberOf(room))
+    impl_->rooms_.At(*number).EachMember([&members](Slot slot) { members.push_back(slot); });
+  return members;
+}
+
 std::size_t Hub::MembersHere(std::string_view room) const {
   const auto number = impl_->rooms_.NumberOf(room);
   return number ? impl_->rooms_.At(*number).size() : 0;
@@ -240,19 +362,14 @@ void Hub::EachRoom(
   impl_->rooms_.Each([&visit](const Room& room) { visit(room.id(), room.size()); });
 }
 
-Pushed Hub::PushRoom(std::string_view room, std::int32_t op, std::string_view body) {
-  return impl_->PushRoom(room, op, body);
+Pushed Hub::PushRoom(std::string_view room, const Push& push) {
+  return impl_->PushRoom(room, push);
 }
 
-Pushed Hub::PushKey(Slot slot, std::int32_t op, std::string_view body) {
-  return impl_->PushKey(slot, op, body);
-}
+Pushed Hub::PushKey(Slot slot, const Push& push) { return impl_->PushKey(slot, push); }
 
-Pushed Hub::PushAll(std::int32_t op,
-                    std::string_view body,
-                    double rate,
-                    std::function<void(std::size_t)> done) {
-  return impl_->PushAll(op, body, rate, std::move(done));
+Pushed Hub::PushAll(const Push& push, double rate, std::function<void(std::size_t)> done) {
+  return impl_->PushAll(push, rate, std::move(done));
 }
 
 bool Hub::Flush(std::int64_t budget_us) { return impl_->Flush(budget_us); }
@@ -266,8 +383,8 @@ std::size_t Hub::rooms() const { return impl_->rooms_.size(); }
 HubCounts& Hub::counts() { return impl_->counts_; }
 
 std::size_t Hub::BytesUsed() const {
-  return impl_->channels_.BytesUsed() + impl_->accepts_.BytesUsed() + impl_->rooms_.BytesUsed() +
-         impl_->broadcasts_.BytesUsed() + impl_->pending_bytes_;
+  return impl_->channels_.BytesUsed() + impl_->places_.BytesUsed() + impl_->accepts_.BytesUsed() +
+         impl_->rooms_.BytesUsed() + impl_->broadcasts_.BytesUsed() + impl_->pending_bytes_;
 }
 
 }  // namespace encke::hub

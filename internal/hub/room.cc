@@ -4,18 +4,20 @@
 #include <cassert>
 #include <utility>
 
-#include "wire/package.h"
-
 namespace encke::hub {
 
 std::uint32_t Room::Add(Slot slot, Format format) {
-  members_.push_back(
-      {.slot = slot & 0x7fffffffU, .ws = format == Format::kWs ? 1U : 0U, .since = next_});
+  assert(slot < 1U << 30);
+  members_.push_back({.slot = slot & 0x3fffffffU,
+                      .format = static_cast<std::uint32_t>(format) & 3U,
+                      .since = next_});
+  if (IsTwo(format)) ++twos_;
   return static_cast<std::uint32_t>(members_.size() - 1);
 }
 
 void Room::Remove(std::uint32_t position, const std::function<void(Slot, std::uint32_t)>& moved) {
   assert(position < members_.size());
+  if (IsTwo(static_cast<Format>(members_[position].format))) --twos_;
   std::uint32_t hole = position;
   const auto fill_from = [&](std::uint32_t from) {
     if (from != hole) {
@@ -32,16 +34,12 @@ void Room::Remove(std::uint32_t position, const std::function<void(Slot, std::ui
   }
 }
 
-void Room::Gather(const BatchLimits& limits, std::int32_t op, std::string_view body) {
+std::size_t Room::Gather(const BatchLimits& limits, const Push& push) {
   if (pending_ == nullptr) pending_ = std::make_unique<Pending>();
   std::vector<Batch>& batches = pending_->batches;
-  const bool fits =
-      !batches.empty() && batches.back().messages < limits.messages_max &&
-      batches.back().packages.size() + wire::kHeaderBytes + body.size() <= limits.bytes_max;
-  if (!fits) batches.push_back({.packages = {}, .first = next_, .messages = 0});
-  AppendPush(&batches.back().packages, op, body);
-  ++batches.back().messages;
+  if (batches.empty() || !batches.back().Fits(limits, push)) batches.emplace_back().first = next_;
   ++next_;
+  return batches.back().Add(push, twos_<members_.size(), twos_> 0);
 }
 
 bool Room::Walk(const BatchLimits& limits,
@@ -52,15 +50,25 @@ bool Room::Walk(const BatchLimits& limits,
   if (members_.empty()) DropPending(tally);
   if (pending_ == nullptr) return false;
   if (!pending_->going) Begin(limits, counts, tally);
-  while (pending_->done < members_.size()) {
-    if (tally->visits == visits_max) return true;
-    ++tally->visits;
-    SendTo(members_[pending_->done++], sink, tally);  // counts as done: it may leave meanwhile
-  }
+  const bool more = pending_->extras == nullptr
+                        ? WalkMembers<&Room::SendTo>(visits_max, sink, tally)
+                        : WalkMembers<&Room::SendWithExtras>(visits_max, sink, tally);
+  if (more) return true;
   pending_->going.reset();
+  pending_->extras.reset();
   pending_->done = 0;
   if (!pending_->batches.empty()) return true;
   pending_.reset();
+  return false;
+}
+
+template <auto kSendTo>
+bool Room::WalkMembers(std::size_t visits_max, Sink& sink, Tally* tally) {
+  while (pending_->done < members_.size()) {
+    if (tally->visits == visits_max) return true;
+    ++tally->visits;
+    (this->*kSendTo)(members_[pending_->done++], sink, tally);  // done: it may leave meanwhile
+  }
   return false;
 }
 
@@ -73,8 +81,12 @@ void Room::Begin(const BatchLimits& limits, HubCounts& counts, Tally* tally) {
   pending.messages = batch.messages;
   counts.batches.Add();
   counts.batch_messages.Observe(batch.messages);
-  tally->begun += batch.packages.size();
-  pending.going.emplace(std::move(batch.packages));
+  pending.epoch = batch.epoch;
+  pending.from = batch.from;
+  pending.to = batch.to;
+  pending.extras = std::move(batch.extras);
+  tally->begun += batch.bytes();
+  pending.going.emplace(std::move(batch.one), std::move(batch.two));
 }
 
 void Room::Renumber(std::uint32_t base) {
@@ -88,21 +100,82 @@ void Room::Renumber(std::uint32_t base) {
 void Room::SendTo(Member member, Sink& sink, Tally* tally) {
   const std::uint32_t skip = member.since <= pending_->first ? 0 : member.since - pending_->first;
   if (skip >= pending_->messages) return;  // came after this batch
-  const Format format = member.ws == 1 ? Format::kWs : Format::kTcp;
+  const auto format = static_cast<Format>(member.format);
   const std::uint32_t messages = pending_->messages - skip;
-  tally->Add(sink.Send(member.slot, pending_->going->Tail(format, skip), messages), messages);
+  const Taken taken = sink.Send(member.slot, pending_->going->Tail(format, skip), messages);
+  tally->Add(taken, messages);
+  if (taken == Taken::kDropped) Tell(member, sink, Miss::Why::kSlow, messages);
+}
+
+void Room::SendWithExtras(Member member, Sink& sink, Tally* tally) {
+  if (member.since > pending_->first) return;
+  const Extras* extras = pending_->extras.get();
+  if (LeavesOut(sink, member.slot, extras)) {
+    ++tally->excluded;
+    AddFate(extras, &Fate::excluded);
+    return Tell(member, sink, Miss::Why::kExcluded, 1);
+  }
+  const Taken taken =
+      sink.Send(member.slot, pending_->going->As(static_cast<Format>(member.format)), 1);
+  tally->Add(taken, 1);
+  AddFate(extras, taken);
+  if (taken == Taken::kDropped) Tell(member, sink, Miss::Why::kSlow, 1);
+}
+
+// Version 2 hears what it was not sent.  What it was not meant to have is told for the numbers
+// only.
+void Room::Tell(Member member, Sink& sink, Miss::Why why, std::uint32_t lost) const {
+  if (!IsTwo(static_cast<Format>(member.format))) return;
+  if (why == Miss::Why::kExcluded && pending_->to == 0) return;
+  sink.Missed(member.slot, {.room = id_,
+                            .epoch = pending_->epoch,
+                            .from = pending_->from,
+                            .to = pending_->to,
+                            .lost = lost,
+                            .why = why});
+}
+
+bool Room::Advance(std::uint64_t epoch, std::uint64_t seq) {
+  if (head_ == nullptr) head_ = std::make_unique<Head>();
+  Head& head = *head_;
+  if (epoch == head.before && epoch != 0) return false;
+  if (epoch != head.epoch) {
+    head = {.epoch = epoch, .seq = seq, .before = head.epoch};
+    return true;
+  }
+  if (seq <= head.seq) return false;
+  head.seq = seq;
+  return true;
+}
+
+void AddFate(const Extras* extras, std::atomic<std::uint64_t> Fate::*why) {
+  if (extras == nullptr || extras->fate == nullptr) return;
+  extras->fate->matched.fetch_add(1, std::memory_order_relaxed);
+  ((*extras->fate).*why).fetch_add(1, std::memory_order_relaxed);
+}
+
+void AddFate(const Extras* extras, Taken taken) {
+  switch (taken) {
+    case Taken::kSent:
+      return AddFate(extras, &Fate::sent);
+    case Taken::kQueued:
+      return AddFate(extras, &Fate::queued);
+    case Taken::kDropped:
+      return AddFate(extras, &Fate::slow);
+  }
 }
 
 void Room::DropPending(Tally* tally) {
   if (pending_ == nullptr) return;
   for (const Batch& batch : pending_->batches)
-    tally->begun += batch.packages.size();
+    tally->begun += batch.bytes();
   pending_.reset();
 }
 
 std::size_t Room::BytesHeld() const {
   constexpr std::size_t kInline = 15;  // a longer string is on the heap
-  return (id_.size() > kInline ? id_.capacity() : 0) + members_.capacity() * sizeof(Member);
+  return (id_.size() > kInline ? id_.capacity() : 0) + members_.capacity() * sizeof(Member) +
+         (head_ != nullptr ? sizeof(Head) : 0);
 }
 
 std::optional<std::uint32_t> Rooms::NumberOf(std::string_view id) const {
@@ -143,6 +216,14 @@ void Rooms::RemoveMember(std::uint32_t number,
   held_ -= room.BytesHeld();
   room.Remove(position, moved);
   held_ += room.BytesHeld();
+}
+
+bool Rooms::Advance(std::uint32_t number, std::uint64_t epoch, std::uint64_t seq) {
+  Room& room = slab_[number];
+  held_ -= room.BytesHeld();
+  const bool fresh = room.Advance(epoch, seq);
+  held_ += room.BytesHeld();
+  return fresh;
 }
 
 void Rooms::Retire(std::uint32_t number) {

@@ -32,11 +32,20 @@ struct Tally {
   std::size_t visits = 0;     // members looked at
   std::size_t delivered = 0;  // pushes
   std::size_t dropped = 0;    // pushes
+  std::size_t excluded = 0;   // pushes
   std::size_t begun = 0;      // bytes that left a gathering batch
   void Add(Taken taken, std::size_t messages) {
-    (taken == Taken::kSent ? delivered : dropped) += messages;
+    (taken == Taken::kDropped ? dropped : delivered) += messages;
   }
 };
+
+// Counts in the fate that a push may have.
+void AddFate(const Extras* extras, Taken taken);
+void AddFate(const Extras* extras, std::atomic<std::uint64_t> Fate::*why);
+// The push is not for this channel although its target names it.
+inline bool LeavesOut(Sink& sink, Slot slot, const Extras* extras) {
+  return extras != nullptr && extras->Excludes() && sink.Excluded(slot, *extras);
+}
 
 class Room {
  public:
@@ -47,21 +56,34 @@ class Room {
   // moved(slot, position) for each of the at most two who got another place.
   void Remove(std::uint32_t position, const std::function<void(Slot, std::uint32_t)>& moved);
 
-  void Gather(const BatchLimits& limits, std::int32_t op, std::string_view body);
+  std::size_t Gather(const BatchLimits& limits, const Push& push);  // bytes added
   // One batch at most, and until tally->visits reaches visits_max.  True: more waits.
   bool Walk(const BatchLimits& limits,
             std::size_t visits_max,
             Sink& sink,
             HubCounts& counts,
             Tally* tally);
-  std::size_t BytesHeld() const;  // id and members
+  // False: the room's timeline is past it.  After a new epoch nothing of the one before is taken.
+  bool Advance(std::uint64_t epoch, std::uint64_t seq);
+  std::size_t BytesHeld() const;  // id, members and head
+  template <class Visit>
+  void EachMember(const Visit& visit) const {
+    for (const Member& member : members_)
+      visit(static_cast<Slot>(member.slot));
+  }
 
  private:
   friend class Rooms;
   struct Member {
-    std::uint32_t slot : 31;
-    std::uint32_t ws : 1;
+    std::uint32_t slot : 30;
+    std::uint32_t format : 2;
     std::uint32_t since;  // the number of the first message it may see
+  };
+  static_assert(sizeof(Member) == 8, "the walk reads nothing else");
+  // The newest number of the room's timeline.
+  struct Head {
+    std::uint64_t epoch = 0, seq = 0;
+    std::uint64_t before = 0;  // the epoch before
   };
   struct Pending {
     std::vector<Batch> batches;
@@ -69,16 +91,24 @@ class Room {
     std::uint32_t first = 0;        // its first message
     std::uint32_t messages = 0;
     std::uint32_t done = 0;  // members before this position have had it
+    std::uint64_t epoch = 0, from = 0, to = 0;
+    std::shared_ptr<const Extras> extras;
   };
 
   void Begin(const BatchLimits& limits, HubCounts& counts, Tally* tally);
   void Renumber(std::uint32_t base);
+  template <auto kSendTo>
+  bool WalkMembers(std::size_t visits_max, Sink& sink, Tally* tally);
   void SendTo(Member member, Sink& sink, Tally* tally);
+  void SendWithExtras(Member member, Sink& sink, Tally* tally);
+  void Tell(Member member, Sink& sink, Miss::Why why, std::uint32_t lost) const;
   void DropPending(Tally* tally);
 
   std::string id_;
   std::vector<Member> members_;
   std::unique_ptr<Pending> pending_;  // null while nothing waits, which is nearly always
+  std::unique_ptr<Head> head_;        // null: it is no timeline, as far as is known here
+  std::uint32_t twos_ = 0;            // members of version 2
   std::uint32_t next_ = 0;            // number of the next message
   bool listed_ = false;               // in Rooms' list of those with something to send
 };
@@ -97,6 +127,7 @@ class Rooms {
   void RemoveMember(std::uint32_t number,
                     std::uint32_t position,
                     const std::function<void(Slot, std::uint32_t)>& moved);
+  bool Advance(std::uint32_t number, std::uint64_t epoch, std::uint64_t seq);  // as Room's
   // Frees it if it has no members and is not listed.
   void Retire(std::uint32_t number);
 

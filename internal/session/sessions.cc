@@ -253,8 +253,9 @@ void Sessions::OnDrained(net::Slot slot) {
 hub::Taken Sessions::Send(hub::Slot slot, const SharedBytes& bytes, std::size_t messages) {
   switch (connections_.Send(slot, bytes)) {
     case net::Sent::kSent:
-    case net::Sent::kQueued:
       return hub::Taken::kSent;
+    case net::Sent::kQueued:
+      return hub::Taken::kQueued;
     case net::Sent::kGone:
       stats_.dropped_gone.Add(messages);
       return hub::Taken::kDropped;
