@@ -9,7 +9,8 @@
 namespace encke::comet {
 namespace {
 
-constexpr Duration kTick{20};
+constexpr Duration kTick{20};       // while a walk over all sessions is on
+constexpr Duration kIdleTick{100};  // an idle comet sleeps: many may share one machine
 // A flush works this long before sockets and other rooms have their turn.
 constexpr std::int64_t kFlushSliceUs = 1000;
 
@@ -32,7 +33,7 @@ Shard::Shard(std::unique_ptr<net::Loop> loop,
 Shard::~Shard() { Stop(); }
 
 void Shard::Start() {
-  loop_->After(kTick, [this] { Tick(); });
+  loop_->After(kIdleTick, [this] { Tick(); });
   thread_ = std::thread([this] {
     NameThread(fmt::format("shard-{}", index_).c_str());
     loop_->Run();
@@ -67,7 +68,7 @@ void Shard::Tick() {
   ReadNotes();
   sessions_->Tick();
   if (beat_) beat_(loop_->now_ms());
-  loop_->After(kTick, [this] { Tick(); });
+  loop_->After(sessions_->walking() ? kTick : kIdleTick, [this] { Tick(); });
 }
 
 void Shard::FlushSoon() {

@@ -15,7 +15,10 @@
 namespace encke::net {
 namespace {
 
-constexpr int kAcceptsPerTurn = 64;         // of one listener
+constexpr int kAcceptsPerTurn = 64;  // of one listener
+// Of one turn: when all leave or expire at once, whoever stays is served in between.
+constexpr std::size_t kExpiriesPerTurn = 128;
+constexpr std::size_t kClosesPerTurn = 128;
 constexpr std::int64_t kExhaustedMs = 100;  // without descriptors or memory: look again then
 constexpr std::uint64_t kListenerBit = std::uint64_t{1} << 47;  // of epoll's data; else a slot
 constexpr std::uint32_t kEvents = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
@@ -221,17 +224,18 @@ void Connections::Impl::RunReady() {
 
 void Connections::Impl::OnTurnEnd() {
   RunReady();
-  wheel_.Advance(loop_.now_ms(), [this](Slot slot) {
+  wheel_.Advance(loop_.now_ms(), kExpiriesPerTurn, [this](Slot slot) {
     Connection& c = slab_[slot];
     if (c.fd < 0 || c.Has(C::kClosing)) return;
     if (c.Has(C::kFlushing)) return Doom(slot, c, CloseCause::kLocal);  // the linger is over
     handler_.OnDeadline(slot);
   });
-  for (std::size_t i = 0; i < closing_.size(); ++i) {  // OnClose may close others: it grows
-    handler_.OnClose(closing_[i], slab_[closing_[i]].cause);
-    Release(closing_[i]);
+  for (std::size_t i = 0; i < kClosesPerTurn && !closing_.empty(); ++i) {
+    const Slot slot = closing_.front();
+    closing_.pop_front();
+    handler_.OnClose(slot, slab_[slot].cause);
+    Release(slot);
   }
-  closing_.clear();
   if (exhausted_until_ms_ != 0 && loop_.now_ms() >= exhausted_until_ms_) {
     WatchAgain();
   }

@@ -104,7 +104,7 @@ class Connections {
 
   Sent Send(Slot slot, const SharedBytes& bytes);
   Sent Send(Slot slot, std::string_view bytes);  // copies only what must wait
-  // Closes at the end of this turn, after OnClose(kLocal).
+  // Closes at the end of this turn, after OnClose(kLocal); of very many in some turn soon.
   void Close(Slot slot);
   // Takes nothing more; when the outbox is empty tells the peer that this was all, waits until it
   // closes too, so that it reads the last bytes, and closes: at the latest after `linger`.

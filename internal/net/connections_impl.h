@@ -143,7 +143,7 @@ class Connections::Impl final : public Loop::Watcher {
   std::size_t open_ = 0;
   Wheel wheel_;
   std::vector<Slot> ready_, ready_now_;  // to be read again, or shown again, at the end of a turn
-  std::vector<Slot> closing_;
+  std::deque<Slot> closing_;
   std::size_t input_bytes_ = 0, outbox_bytes_ = 0;
   Tally tally_;
   NetCounts counts_;

@@ -41,35 +41,29 @@ class Wheel {
     if (id < links_.size()) links_[id].deadline = kNone;
   }
 
-  // Calls fire(id) for every deadline that has passed; it may Set and Clear as it likes.
+  // Calls fire(id) for every deadline that has passed, `most` of them at most: the rest waits for
+  // the next call.  fire may Set and Clear as it likes.
   template <class F>
-  void Advance(std::int64_t now_ms, F&& fire) {
-    const std::int64_t passed = (now_ms - begin_ms_) / kTickMs;
-    while (tick_ < passed) {
-      ++tick_;
-      if (filed_ == 0) {
-        tick_ = static_cast<std::uint32_t>(passed);
-        return;
-      }
+  void Advance(std::int64_t now_ms, std::size_t most, F&& fire) {
+    const auto passed =
+        static_cast<std::uint32_t>(std::max<std::int64_t>((now_ms - begin_ms_) / kTickMs, tick_));
+    for (;;) {
       // Nothing is filed into the bucket of the current tick, so this loop ends.
-      std::uint32_t& head = buckets_[tick_ % kBuckets];
-      while (head != kNone) {
-        const std::uint32_t id = head;
-        Unfile(id);
-        if (links_[id].deadline == kNone) continue;
-        if (links_[id].deadline > tick_) {
-          File(id);
-          continue;
-        }
-        links_[id].deadline = kNone;
-        fire(id);
+      while (buckets_[tick_ % kBuckets] != kNone) {
+        if (most == 0) return;
+        if (Look(buckets_[tick_ % kBuckets], fire)) --most;
       }
+      if (filed_ == 0) tick_ = passed;
+      if (tick_ == passed) return;
+      ++tick_;
     }
   }
 
   // When Advance has something to look at; -1 = nothing is filed.
   std::int64_t NextMs() const {
-    return filed_ == 0 ? -1 : begin_ms_ + (static_cast<std::int64_t>(tick_) + 1) * kTickMs;
+    if (filed_ == 0) return -1;
+    const bool left_over = buckets_[tick_ % kBuckets] != kNone;
+    return begin_ms_ + (static_cast<std::int64_t>(tick_) + (left_over ? 0 : 1)) * kTickMs;
   }
   std::size_t BytesUsed() const { return links_.size() * sizeof(Link) + sizeof(buckets_); }
 
@@ -88,6 +82,21 @@ class Wheel {
     const std::int64_t tick = (at_ms - begin_ms_ + kTickMs - 1) / kTickMs;
     return static_cast<std::uint32_t>(std::clamp(tick, static_cast<std::int64_t>(tick_) + 1,
                                                  static_cast<std::int64_t>(kNone) - 1));
+  }
+
+  // The first of the current bucket: true if it fired.
+  template <class F>
+  bool Look(std::uint32_t id, F&& fire) {
+    Unfile(id);
+    Link& link = links_[id];
+    if (link.deadline == kNone) return false;
+    if (link.deadline > tick_) {
+      File(id);
+      return false;
+    }
+    link.deadline = kNone;
+    fire(id);
+    return true;
   }
 
   void File(std::uint32_t id) {

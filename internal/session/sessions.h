@@ -88,7 +88,8 @@ class Sessions final : public net::Handler, public hub::Sink {
   void Announce();  // renews every session, paced
   void Drain();     // stops accepting and closes every session, paced
   void HurryDrain();
-  void Tick();  // every 20 ms or so
+  void Tick();  // every 100 ms or so, while walking every 20
+  bool walking() const { return announce_.on || drain_.on; }
 
   // What operations need (ops.cc).
   void Ask(net::Slot slot, const wire::Package& auth);

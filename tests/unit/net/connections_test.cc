@@ -86,6 +86,23 @@ TEST(Connections, OnCloseMayCloseOthers) {
   EXPECT_EQ(h.recorder.closes, 2);
 }
 
+TEST(Connections, WhenAllCloseAtOnceTheOthersHaveTheirTurns) {
+  Harness h;
+  std::vector<std::unique_ptr<Client>> clients;
+  for (int i = 0; i < 300; ++i)
+    clients.push_back(h.Connect());
+  for (Slot slot = 0; slot < 299; ++slot)
+    h.connections->SetDeadline(slot, h.loop->now_ms() + 1);
+  h.recorder.on_deadline = [&](Slot slot) { h.connections->Close(slot); };
+  ASSERT_TRUE(h.Until([&] { return h.recorder.closes > 0; }));
+  EXPECT_LT(h.recorder.closes, 200);
+  clients[299]->Send("still here");
+  ASSERT_TRUE(h.Until([&] { return !h.recorder.input[299].empty(); }));
+  EXPECT_LT(h.recorder.closes, 299);
+  ASSERT_TRUE(h.Until([&] { return h.recorder.closes == 299; }));
+  EXPECT_EQ(h.connections->size(), 1u);
+}
+
 TEST(Connections, ASlotComesBackNextTurnWithANewSerial) {
   Harness h;
   auto one = h.Connect();

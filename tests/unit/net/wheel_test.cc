@@ -15,7 +15,7 @@ constexpr std::int64_t kRound = kTick * Wheel::kBuckets;
 
 std::vector<std::uint32_t> Fired(Wheel* wheel, std::int64_t now_ms) {
   std::vector<std::uint32_t> ids;
-  wheel->Advance(now_ms, [&](std::uint32_t id) { ids.push_back(id); });
+  wheel->Advance(now_ms, 1000, [&](std::uint32_t id) { ids.push_back(id); });
   return ids;
 }
 
@@ -90,12 +90,33 @@ TEST(Wheel, FiringMayArmAgain) {
   wheel.Set(1, kBegin + 100);
   int fired = 0;
   const std::int64_t end = kBegin + 100 * kTick;
-  wheel.Advance(end, [&](std::uint32_t id) {
+  wheel.Advance(end, 1000, [&](std::uint32_t id) {
     ++fired;
     wheel.Set(id, kBegin);  // the past again: the next tick, never this one for ever
   });
   EXPECT_GT(fired, 90);
   EXPECT_LE(fired, 100);
+}
+
+TEST(Wheel, WhatOneCallLeavesComesWithTheNext) {
+  Wheel wheel(kBegin);
+  for (std::uint32_t id = 0; id < 10; ++id)
+    wheel.Set(id, kBegin + 1000);
+  const std::int64_t end = kBegin + 1000 + kTick;
+  std::size_t fired = 0;
+  const auto fire = [&](std::uint32_t) { ++fired; };
+  wheel.Advance(end, 4, fire);
+  EXPECT_EQ(fired, 4u);
+  EXPECT_LE(wheel.NextMs(), end);
+  wheel.Clear(0);  // the first filed is the last to come
+  wheel.Set(1, end + 5000);
+  wheel.Advance(end, 4, fire);
+  EXPECT_EQ(fired, 8u);
+  wheel.Advance(end, 4, fire);
+  EXPECT_EQ(fired, 8u);
+  EXPECT_GT(wheel.NextMs(), end);
+  wheel.Advance(end + 5000 + kTick, 4, fire);
+  EXPECT_EQ(fired, 9u);
 }
 
 // Against a plain map, over many rounds.
@@ -113,7 +134,7 @@ TEST(Wheel, AgreesWithAMap) {
         break;
       case 1:
         now += random() % 2000;
-        wheel.Advance(now, [&](std::uint32_t fired) {
+        wheel.Advance(now, 1000, [&](std::uint32_t fired) {
           ASSERT_EQ(model.count(fired), 1u);
           ASSERT_LE(model[fired], now);
           model.erase(fired);
