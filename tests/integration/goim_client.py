@@ -140,6 +140,13 @@ class Client:
             self.fill(left)
         check(not self.pushes, f"pushes that should not be here: {list(self.pushes)[:3]}")
 
+    def no_replies(self, seconds):
+        """None may come for that long."""
+        until = time.monotonic() + seconds
+        while not self.replies and (left := until - time.monotonic()) > 0:
+            self.fill(left)
+        check(not self.replies, f"replies to nothing: {list(self.replies)[:3]}")
+
     def gone(self, timeout=10):
         """Waits for the server to close; answers the replies that came before."""
         until = time.monotonic() + timeout * SLOW
