@@ -21,9 +21,9 @@ class CometLinkTest : public testing::Test {
     return link;
   }
 
-  FakeWorld world;
   Stats stats;
   Gate gate;
+  FakeWorld world;  // holds links, which use both
 };
 
 TEST_F(CometLinkTest, GreetsFirstAndSendsNothingBeforeTheSnapshot) {

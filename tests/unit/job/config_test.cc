@@ -6,12 +6,14 @@
 #include <vector>
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 namespace encke::job {
 namespace {
 
 Result<Config> Load(const std::string& text) {
-  const std::string path = testing::TempDir() + "job_config_test.yaml";
+  const std::string path =  // tests run side by side
+      testing::TempDir() + "job_config_test." + std::to_string(::getpid()) + ".yaml";
   std::ofstream(path) << text;
   auto config = LoadConfig(path);
   std::remove(path.c_str());

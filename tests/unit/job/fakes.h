@@ -58,6 +58,14 @@ inline std::string Text(const PushDown& down) {
 // The outside of links: streams are kept by address, timers run when the test says so.
 class FakeWorld {
  public:
+  FakeWorld() = default;
+  FakeWorld(const FakeWorld&) = delete;
+  FakeWorld& operator=(const FakeWorld&) = delete;
+  ~FakeWorld() {
+    for (const auto& stream : streams)
+      stream->user.reset();  // it holds the stream
+  }
+
   class Stream : public rpc::StreamHandle {
    public:
     void Kick() override { ++kicks; }
