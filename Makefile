@@ -31,6 +31,7 @@ bench: build ## room loads on this machine, a line of JSON each (bench/README.md
 lint: build ## layers, sizes, format, clang-tidy
 	@scripts/deps.sh all
 	@python3 scripts/tidy.py
+	@python3 scripts/mutants.py --check
 	@clang-format --dry-run --Werror $(SRC)
 	@run-clang-tidy -quiet -p $(BUILD) '$(CURDIR)/(internal|cmd)/' 2>/dev/null
 format:  ## rewrite sources in our format

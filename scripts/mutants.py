@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Does every row of the compatibility list have a test that fails when the row is broken?
 
-    scripts/mutants.py            break one row after the other and run its tests (about half an hour)
+    scripts/mutants.py            break one row after the other, run its tests: some ten minutes
     scripts/mutants.py WORD ...   only mutants or rows whose name contains a word
     scripts/mutants.py --check    only look whether every edit fits and every row has a mutant
 
@@ -97,7 +97,8 @@ def copy_tree():
 def build():
     """The compiler's last words when it refuses."""
     if not (TREE / "build/release/build.ninja").exists():
-        subprocess.run(["cmake", "--preset", "release"], cwd=TREE, check=True, capture_output=True)
+        subprocess.run(["cmake", "--preset", "release", "-DENCKE_WERROR=OFF"], cwd=TREE, check=True,
+                       capture_output=True)  # broken code may well leave something unused
     done = subprocess.run(["cmake", "--build", "--preset", "release", "--target", *TARGETS],
                           cwd=TREE, capture_output=True, text=True)
     return "" if done.returncode == 0 else done.stdout[-2000:]

@@ -86,6 +86,10 @@ class Client:
         return seq
 
     def send_raw(self, package):
+        self.sock.sendall(self.packed(package))
+
+    def packed(self, package):
+        """The bytes that carry it."""
         raise NotImplementedError
 
     # -- receiving --------------------------------------------------------------------------------
@@ -199,8 +203,8 @@ class Client:
 class TcpClient(Client):
     transport = "tcp"
 
-    def send_raw(self, package):
-        self.sock.sendall(package)
+    def packed(self, package):
+        return package
 
     def sort(self):
         """Pushes carry sequence 0; this client never sends it, except where a test says so."""
@@ -242,7 +246,10 @@ class WsClient(Client):
         accept = base64.b64encode(hashlib.sha1(key + self.GUID).digest()).decode()
         check(f"Sec-WebSocket-Accept: {accept}" in self.answer, f"wrong accept: {self.answer}")
 
-    def send_frame(self, payload, opcode=2, fin=True, masked=True, rsv=0):
+    def send_frame(self, payload, **bits):
+        self.sock.sendall(self.frame(payload, **bits))
+
+    def frame(self, payload, opcode=2, fin=True, masked=True, rsv=0):
         head = bytes([(0x80 if fin else 0) | rsv << 4 | opcode])
         bit = 0x80 if masked else 0
         if len(payload) < 126:
@@ -255,10 +262,10 @@ class WsClient(Client):
             mask = os.urandom(4)
             head += mask
             payload = bytes(b ^ mask[i % 4] for i, b in enumerate(payload))
-        self.sock.sendall(head + payload)
+        return head + payload
 
-    def send_raw(self, package):
-        self.send_frame(package)
+    def packed(self, package):
+        return self.frame(package)
 
     def sort(self):
         while (frame := self.take_frame()) is not None:
