@@ -158,6 +158,7 @@ start_daemon() {  # kind instance: the environment overrides configs/<kind>.yaml
       ENCKE_NODE_WS_PORT=$((3102 + shift_ports))) ;;
     comet) env+=(ENCKE_TCP_LISTEN="$host:${ports[0]}" ENCKE_WS_LISTEN="$host:${ports[1]}"
       ENCKE_GRPC_LISTEN="$host:${ports[2]}") ;;
+    job) env+=(ENCKE_REDIS_ADDRESS="$host:$redis_port") ;;
   esac
   launch "$name" env "${env[@]}" "$build/$1" --config "configs/$1.yaml"
 }

@@ -13,9 +13,13 @@
 #include "job/reader.h"
 #include "job/router.h"
 #include "job/stats.h"
+#include "sequence/repair.h"
+#include "store/redis.h"
+#include "store/timelines.h"
 
 namespace bus = encke::bus;
 namespace job = encke::job;
+namespace store = encke::store;
 using encke::Duration;
 
 namespace {
@@ -52,8 +56,11 @@ int Run(const job::Config& config, const std::string& config_path, const sigset_
   }
 
   job::Stats stats;
-  job::Router router(config.id, config.link, job::RealPorts(), stats);              // to the comets
-  job::Readers readers(job::OpenOn(**nats, config.push_log), router, stats);        // from the log
+  job::Router router(config.id, config.link, job::RealPorts(), stats);  // to the comets
+  store::Redis redis(config.redis);                                     // what was said
+  store::Timelines timelines(redis);
+  job::Readers readers(job::OpenOn(**nats, config.push_log), router, stats,  // from the log
+                       encke::sequence::RepairFrom(timelines));
   bus::Leases leases(**nats, config.push_log.partitions, config.id, config.lease);  // which part
   encke::Pulse met;                                                                 // the comets
   bus::Registry registry(**nats, config.registry);                                  // who is alive

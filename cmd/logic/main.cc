@@ -8,14 +8,17 @@
 #include "logic/demo_page.h"
 #include "logic/http_api.h"
 #include "logic/process.h"
-#include "logic/relay.h"
 #include "logic/stats.h"
+#include "push/client_publisher.h"
+#include "push/relay.h"
 
 namespace auth = encke::auth;
 namespace presence = encke::presence;
 namespace logic = encke::logic;
 namespace store = encke::store;
 namespace bus = encke::bus;
+namespace push = encke::push;
+namespace timeline = encke::timeline;
 
 namespace {
 
@@ -43,8 +46,19 @@ int Run(const logic::LogicConfig& config, const std::string& path) {
   auto nodes = presence::Nodes::Make(registry, config.nodes);  // where to send clients
   if (!nodes) return Fail(nodes.error());
   bus::Publisher publisher(**nats, config.push_log, config.publish);  // where pushes leave
-  logic::Relay relay(presence, publisher, config.push_log);           // what is said
-  presence::StorePorts ports(sessions, online, presence);
+  store::Timelines timelines(redis);                                  // what was said
+  store::Reports reports(redis);                                      // and who got it
+  push::Relay relay(
+      push::RealRelayPorts(presence, publisher, timelines, config.timelines, config.push_log));
+  push::ClientPublisher client(config.client_publish, [&relay](auto push, auto done) {
+    relay.Accept(std::move(push), std::move(done));
+  });
+  timeline::Asks asks(timelines, config.timelines, [&client](const auto& request, auto done) {
+    client.Ask(request, std::move(done));
+  });
+  presence::StorePorts ports(sessions, online, presence,
+                             {[&asks](const auto& request, auto done) { asks.Ask(request, done); },
+                              push::ReportInto(reports)});
   presence::SessionDoor door(**auth, ports, config.door);  // the comets' door
   encke::web::HttpServer http(config.http);                // the backends' door
   logic::HttpApi api(http, logic::HttpPorts::Of(relay, presence, **nodes), *keys);
@@ -53,8 +67,8 @@ int Run(const logic::LogicConfig& config, const std::string& path) {
       config.admin_listen,  // the operators' door
       {.metrics =
            [&] {
-             return logic::MetricsText(
-                 {**auth, door, presence, relay, api, http, redis, publisher, **nats});
+             return logic::MetricsText({**auth, door, presence, relay, client, timelines, asks, api,
+                                        http, redis, publisher, **nats});
            },
        .unready = [&](auto tell) { logic::WhyUnready(redis, **nats, registry, std::move(tell)); }});
   const auto service = encke::rpc::MakeSessionService(

@@ -231,6 +231,40 @@ void ConfigReader::Key(std::string_view name,
   *out = *value;
 }
 
+std::vector<std::string> ConfigReader::Children(std::string_view name) {
+  const std::string key(name);
+  state_->asked.insert(key);
+  const auto it = state_->leaves.find(key);
+  if (it == state_->leaves.end() || it->second.IsNull()) return {};
+  if (!it->second.IsMap()) {
+    Fail(name, "", "must be a table");
+    return {};
+  }
+  std::vector<std::string> names;
+  for (const auto& pair : it->second) {
+    const std::string child = pair.first.Scalar();
+    if (child.empty() || child.find('.') != std::string::npos) {
+      Fail(name, child, "is not a name: it has a dot or no letters");
+      return {};
+    }
+    if (pair.second.IsNull() || (pair.second.IsMap() && pair.second.size() == 0)) {
+      state_->asked.insert(key + "." + child);
+    }
+    names.push_back(child);
+  }
+  return names;
+}
+
+bool ConfigReader::Given(std::string_view name) const {
+  const std::string key(name);
+  return state_->leaves.contains(key) || std::getenv(EnvName(name).c_str()) != nullptr;
+}
+
+void ConfigReader::Refuse(std::string_view name, std::string_view why) {
+  const std::string key(name);
+  state_->Refuse(fmt::format("{}:{}: {}: {}", state_->path, state_->LineOf(key), key, why));
+}
+
 void ConfigReader::Choice(std::string_view name,
                           std::string* out,
                           const std::vector<std::string>& words) {

@@ -56,6 +56,15 @@ void ReadBus(ConfigReader& in, Config& out) {
   in.Key("lease.expire", &out.lease.expire, milliseconds(300), minutes(10));
 }
 
+void ReadStore(ConfigReader& in, Config& out) {
+  store::RedisOptions& redis = out.redis;
+  in.Key("redis.address", &redis.address);
+  in.Key("redis.password", &redis.password);
+  in.Key("redis.database", &redis.database, 0, 1023);
+  in.Key("redis.timeout", &redis.timeout, milliseconds(10), minutes(1));
+  in.Key("redis.reconnect_max", &redis.reconnect_max, milliseconds(50), minutes(1));
+}
+
 void ReadLink(ConfigReader& in, Config& out) {
   LinkOptions& link = out.link;
   in.Key("link.queue_bytes_max", &link.queue_bytes_max, kMega, 64 * kGiga);
@@ -108,6 +117,7 @@ Result<Config> LoadConfig(const std::string& path) {
   if (auto opened = in.Open(path); !opened) return opened.error();
   ReadSelf(in, out);
   ReadBus(in, out);
+  ReadStore(in, out);
   ReadLink(in, out);
   if (auto finished = in.Finish(); !finished) return finished.error();
   if (auto checked = Check(out); !checked) return checked.error();

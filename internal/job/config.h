@@ -13,6 +13,7 @@
 #include "bus/nats.h"
 #include "bus/registry.h"
 #include "job/comet_link.h"
+#include "store/redis.h"
 
 namespace encke::job {
 
@@ -26,6 +27,7 @@ struct Config {
   std::string admin_listen = "127.0.0.1:3125";
   bus::NatsOptions nats;
   bus::LogOptions push_log;
+  store::RedisOptions redis;  // where timelines are
   bus::RegistryOptions registry;
   bus::LeaseOptions lease;
   LinkOptions link;

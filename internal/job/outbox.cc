@@ -11,7 +11,12 @@ constexpr std::size_t kEntryBytes = 64;  // what an entry costs besides its payl
 
 }  // namespace
 
-std::size_t Outbox::Cost(const Message& message) { return message.payload.size() + kEntryBytes; }
+std::size_t Outbox::Cost(const Message& message) {
+  std::size_t bytes = message.payload.size() + kEntryBytes;
+  for (const std::string& push : message.before)
+    bytes += push.size() + kEntryBytes;
+  return bytes;
+}
 
 void Outbox::Add(SharedMessage message, double rate, std::int64_t now_us) {
   Lane& lane = lanes_[message->partition];
@@ -61,6 +66,8 @@ std::size_t Outbox::PackLane(int partition, Lane& lane, std::size_t* budget, Pus
     line->set_seq(entry.message->seq);
     line->set_push(entry.message->payload);
     line->set_rate(entry.rate);
+    for (const std::string& push : entry.message->before)
+      line->add_before(push);
     *budget -= std::min(*budget, Cost(*entry.message));
   }
   return packed;

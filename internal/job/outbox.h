@@ -17,6 +17,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "api/comet.pb.h"
 
@@ -38,7 +39,8 @@ struct Message {
   std::string room;    // kRoom
   int speed = 0;       // kBroadcast
   std::int64_t accepted_us = 0;
-  std::string payload;  // as it is on the log
+  std::string payload;              // as it is on the log
+  std::vector<std::string> before;  // what the log did not bring: to be delivered first
 };
 using SharedMessage = std::shared_ptr<const Message>;
 

@@ -14,25 +14,39 @@ namespace {
 constexpr Duration kKeepInterval{100};
 constexpr Duration kDrainStep{10};
 
-SharedMessage Decode(const bus::Lease& lease, const bus::LogMessage& entry) {
-  PushMsg push;
-  if (!push.ParseFromArray(entry.payload.data(), static_cast<int>(entry.payload.size()))) {
-    return nullptr;
+// Commands go where pushes go: to the comet of the keys, or to whoever has the room.
+Kind KindOf(const PushMsg& push) {
+  switch (push.type()) {
+    case PushMsg::ROOM:
+      return Kind::kRoom;
+    case PushMsg::BROADCAST:
+      return Kind::kBroadcast;
+    case PushMsg::KICK:
+      return push.server().empty() ? Kind::kRoom : Kind::kPush;
+    default:
+      return Kind::kPush;
   }
-  if (!PushMsg::Type_IsValid(push.type())) return nullptr;
+}
+
+std::shared_ptr<Message> MessageOf(const bus::Lease& lease,
+                                   const bus::LogMessage& entry,
+                                   const PushMsg& push) {
   auto message = std::make_shared<Message>();
   message->partition = lease.partition;
   message->fence = lease.fence;
   message->seq = entry.seq;
-  message->kind = push.type() == PushMsg::PUSH   ? Kind::kPush
-                  : push.type() == PushMsg::ROOM ? Kind::kRoom
-                                                 : Kind::kBroadcast;
-  message->server = std::move(*push.mutable_server());
-  message->room = std::move(*push.mutable_room());
+  message->kind = KindOf(push);
+  message->server = push.server();
+  message->room = push.room();
   message->speed = push.speed();
   message->accepted_us = push.accepted_us();
   message->payload = entry.payload;
   return message;
+}
+
+bool Decode(const bus::LogMessage& entry, PushMsg* push) {
+  return push->ParseFromArray(entry.payload.data(), static_cast<int>(entry.payload.size())) &&
+         PushMsg::Type_IsValid(push->type());
 }
 
 }  // namespace
@@ -49,10 +63,15 @@ OpenPartition OpenOn(bus::Nats& nats, const bus::LogOptions& log) {
 
 // ---- one partition ----------------------------------------------------------------------------
 
-Reader::Reader(const bus::Lease& lease, Router& router, Stats& stats)
+Reader::Reader(const bus::Lease& lease,
+               Router& router,
+               Stats& stats,
+               const sequence::Sequencer::Ports& repair)
     : lease_(lease),
       router_(router),
       stats_(stats),
+      repairs_(repair.read != nullptr),
+      sequencer_(sequence::SequencerOptions(), repair, stats.sequence),
       routed_(lease.checkpoint),
       checkpoint_(lease.checkpoint) {}
 
@@ -76,8 +95,10 @@ void Reader::OnEntry(const bus::LogMessage& entry) {
   if (closing_) return;  // what follows an entry that was not routed must not be, either
   stats_.read.Add();
   lag_ = entry.pending;
-  if (const SharedMessage message = Decode(lease_, entry)) {
-    if (!router_.Route(message, closing_)) return;
+  PushMsg push;
+  if (Decode(entry, &push)) {
+    const auto message = MessageOf(lease_, entry, push);
+    if (Order(*message, push) && !router_.Route(message, closing_)) return;
     const std::int64_t age_us = WallUs() - message->accepted_us;
     stats_.route_us.Observe(static_cast<std::uint64_t>(std::max<std::int64_t>(age_us, 0)));
   } else {
@@ -85,6 +106,15 @@ void Reader::OnEntry(const bus::LogMessage& entry) {
     log::Warn("reader.malformed partition={} seq={}", lease_.partition, entry.seq);
   }
   routed_ = entry.seq;
+}
+
+// False: it was delivered already, with one that came later.
+bool Reader::Order(Message& message, const PushMsg& push) {
+  if (!repairs_ || push.type() != PushMsg::ROOM || push.seq() == 0) return true;
+  auto verdict =
+      sequencer_.Take({push.room(), push.epoch(), push.seq(), push.accepted_us() / 1000});
+  message.before = std::move(verdict.before);
+  return verdict.route;
 }
 
 // `routed_` first: what is routed in between can only hold the answer back.
@@ -99,8 +129,11 @@ ReaderView Reader::view() { return {lease_.partition, source_ != nullptr, lag_, 
 
 // ---- all of them ------------------------------------------------------------------------------
 
-Readers::Readers(OpenPartition open, Router& router, Stats& stats)
-    : open_(std::move(open)), router_(router), stats_(stats) {}
+Readers::Readers(OpenPartition open,
+                 Router& router,
+                 Stats& stats,
+                 sequence::Sequencer::Ports repair)
+    : open_(std::move(open)), router_(router), stats_(stats), repair_(std::move(repair)) {}
 
 Readers::~Readers() { StopKeeper(); }
 
@@ -137,7 +170,7 @@ void Readers::Tend() {
 void Readers::Gained(const bus::Lease& lease) {
   state_.With([&](State& state) {
     if (state.draining) return;
-    state.readers[lease.partition] = std::make_unique<Reader>(lease, router_, stats_);
+    state.readers[lease.partition] = std::make_unique<Reader>(lease, router_, stats_, repair_);
   });
   pulse_.Wake();  // the keeper opens it
 }

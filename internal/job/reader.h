@@ -15,6 +15,8 @@
 #include <thread>
 #include <vector>
 
+#include "api/push.pb.h"
+
 #include "base/clock.h"
 #include "base/result.h"
 #include "base/threads.h"
@@ -22,6 +24,7 @@
 #include "bus/push_log.h"
 #include "job/router.h"
 #include "job/stats.h"
+#include "sequence/sequencer.h"
 
 namespace encke::job {
 
@@ -39,7 +42,11 @@ struct ReaderView {
 
 class Reader {
  public:
-  Reader(const bus::Lease& lease, Router& router, Stats& stats);
+  // repair: where what the log did not bring is read; nothing = timelines are left as they come.
+  Reader(const bus::Lease& lease,
+         Router& router,
+         Stats& stats,
+         const sequence::Sequencer::Ports& repair = {});
   ~Reader();  // stops reading; OnEntry may be waiting for a full queue, that ends at once
   Reader(const Reader&) = delete;
   Reader& operator=(const Reader&) = delete;
@@ -54,9 +61,13 @@ class Reader {
   ReaderView view();
 
  private:
+  bool Order(Message& message, const PushMsg& push);
+
   const bus::Lease lease_;
   Router& router_;
   Stats& stats_;
+  const bool repairs_;
+  sequence::Sequencer sequencer_;
   std::atomic<std::uint64_t> routed_;  // up to here everything is with the links
   std::atomic<std::uint64_t> checkpoint_;
   std::atomic<std::uint64_t> lag_{0};
@@ -68,7 +79,7 @@ class Readers {
  public:
   using Save = std::function<void(int partition, std::uint64_t fence, std::uint64_t seq)>;
 
-  Readers(OpenPartition open, Router& router, Stats& stats);
+  Readers(OpenPartition open, Router& router, Stats& stats, sequence::Sequencer::Ports repair = {});
   ~Readers();
   Readers(const Readers&) = delete;
   Readers& operator=(const Readers&) = delete;
@@ -96,6 +107,7 @@ class Readers {
   const OpenPartition open_;
   Router& router_;
   Stats& stats_;
+  const sequence::Sequencer::Ports repair_;
   Save save_;
   Guarded<State> state_;
   Guarded<std::vector<ReaderView>> views_;

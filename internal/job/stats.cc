@@ -45,6 +45,21 @@ void WriteEntries(MetricsWriter& out, const Stats& stats) {
             Number(stats.unroutable));
 }
 
+void WriteSequence(MetricsWriter& out, const sequence::SequencerCounts& counts) {
+  const char* help = "what was found about the order of timelines";
+  const auto add = [&](const char* event, const Counter& counter) {
+    out.Count("encke_job_timeline_total", help, Label("event", event), Number(counter));
+  };
+  add("gap", counts.gaps);
+  add("filled", counts.filled);
+  add("hole", counts.holes);
+  add("late", counts.late);
+  add("repeat", counts.repeats);
+  add("looked_back", counts.looked_back);
+  add("read_failure", counts.read_failures);
+  add("forgotten", counts.forgotten);
+}
+
 void WriteDeliveries(MetricsWriter& out, const Stats& stats) {
   out.Count("encke_job_deliveries_total", "entries given to a comet's stream", "",
             Number(stats.deliveries));
@@ -57,6 +72,7 @@ void WriteDeliveries(MetricsWriter& out, const Stats& stats) {
             Number(stats.undeliverable));
   out.Count("encke_job_not_concerned_total", "entries that waited for a room not on that comet", "",
             Number(stats.not_concerned));
+  WriteSequence(out, stats.sequence);
   out.Count("encke_job_fenced_total", "entries dropped with their partition's lease", "",
             Number(stats.fenced));
   out.Count("encke_job_streams_closed_total", "streams to comets that ended", "",

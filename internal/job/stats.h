@@ -9,6 +9,7 @@
 #include <string>
 
 #include "base/metrics.h"
+#include "sequence/sequencer.h"
 #include "web/http_server.h"
 
 namespace encke::bus {
@@ -37,9 +38,10 @@ struct Stats {
   Counter not_concerned;  // entries that waited for a room the comet turned out not to have
   Counter fenced;         // entries dropped because another job owns their partition
   Counter streams_closed;
-  Histogram ack_us;    // queued for a comet -> acknowledged by it
-  Histogram route_us;  // accepted by logic -> queued for the comets
-  Histogram batch;     // entries in one message to a comet
+  sequence::SequencerCounts sequence;  // of entries in timelines
+  Histogram ack_us;                    // queued for a comet -> acknowledged by it
+  Histogram route_us;                  // accepted by logic -> queued for the comets
+  Histogram batch;                     // entries in one message to a comet
 };
 
 // What the pages look at.

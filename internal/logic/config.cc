@@ -109,6 +109,17 @@ void ReadNodes(ConfigReader& in, LogicConfig& out) {
   in.Key("regions", &node.regions);
 }
 
+void ReadTimelines(ConfigReader& in, LogicConfig& out) {
+  timeline::ReadPlan(in, &out.timelines);
+  push::ClientPublishOptions& client = out.client_publish;
+  in.Key("client_publish.types", &client.types);
+  in.Key("client_publish.users", &client.users);
+  in.Key("client_publish.op_min", &client.op_min, 0, 2'147'483'647);
+  in.Key("client_publish.op_max", &client.op_max, 0, 2'147'483'647);
+  in.Key("client_publish.body_bytes_max", &client.body_bytes_max, 1, kMega);
+  in.Key("session.asks_max", &out.door.asks_max, 1, kMillion);
+}
+
 void Derive(LogicConfig& out) {
   if (out.id.empty()) out.id = HostName();
   out.door.heartbeat = out.nodes.heartbeat * out.nodes.heartbeat_max;
@@ -138,6 +149,9 @@ Status Check(const LogicConfig& config) {
   if (config.registry.expire <= config.registry.put_interval) {
     return Error{Errc::kInvalid, "registry.expire: must be longer than registry.put_interval"};
   }
+  if (config.client_publish.op_min > config.client_publish.op_max) {
+    return Error{Errc::kInvalid, "client_publish.op_min: must not be above client_publish.op_max"};
+  }
   if (config.sessions.expire <= config.door.heartbeat) {
     return Error{Errc::kInvalid,
                  "session.expire: must be longer than node.heartbeat times node.heartbeat_max"};
@@ -157,6 +171,7 @@ Result<LogicConfig> Read(ConfigReader& in) {
   ReadStore(in, out);
   ReadBus(in, out);
   ReadNodes(in, out);
+  ReadTimelines(in, out);
   if (Status finished = in.Finish(); !finished) return finished.error();
   Derive(out);
   if (Status checked = Check(out); !checked) return checked.error();

@@ -19,9 +19,11 @@
 #include "presence/nodes.h"
 #include "presence/presence.h"
 #include "presence/session_door.h"
+#include "push/client_publisher.h"
 #include "rpc/server.h"
 #include "store/redis.h"
 #include "store/sessions.h"
+#include "timeline/plan.h"
 #include "web/http_server.h"
 
 namespace encke::logic {
@@ -45,6 +47,8 @@ struct LogicConfig {
   store::SessionsOptions sessions;
   presence::PresenceOptions presence;
   presence::NodesOptions nodes;
+  timeline::TimelinePlan timelines;
+  push::ClientPublishOptions client_publish;
 
   bus::NatsOptions nats;
   bus::LogOptions push_log;

@@ -129,6 +129,10 @@ void HttpApi::PushRoom(HttpRequest&& request, const Responder& responder) {
   const std::string type = query.Text("type", "Type", goim::Need::kRequired);
   const std::string room = query.Text("room", "Room", goim::Need::kRequired);
   if (!query.error().empty()) return Refuse(query.error(), responder);
+  if (type == "user") {  // where inboxes are
+    return Stored(responder,
+                  goim::kServerError)(Error{Errc::kInvalid, "type: \"user\" is that of inboxes"});
+  }
   ports_.push_room(op, RoomId(type + "://" + room), std::move(request.body),
                    Stored(responder, goim::kServerError));
 }

@@ -26,10 +26,11 @@
 namespace encke::presence {
 class Presence;
 }
+namespace encke::push {
+class Relay;
+}
 
 namespace encke::logic {
-
-class Relay;
 
 // What the API needs of the parts behind it.
 struct HttpPorts {
@@ -49,7 +50,7 @@ struct HttpPorts {
   std::function<std::vector<Instance>()> instances;
   presence::NodesOptions nodes;
 
-  static HttpPorts Of(Relay& relay,
+  static HttpPorts Of(push::Relay& relay,
                       presence::Presence& presence,
                       presence::Nodes& nodes);  // in ports.cc
 };

@@ -1,23 +1,14 @@
-// How Relay and HttpApi meet the real parts.  Apart from both, so that tests need none of them.
+// How HttpApi meets the real parts.  Apart from it, so that its tests need none of them.
 
 #include <utility>
 
 #include "logic/http_api.h"
-#include "logic/relay.h"
 #include "presence/presence.h"
+#include "push/relay.h"
 
 namespace encke::logic {
 
-Relay::Relay(presence::Presence& presence, bus::Publisher& publisher, const bus::LogOptions& log)
-    : Relay(RelayPorts{
-          [&presence](const auto& keys, auto done) { presence.FindKeys(keys, std::move(done)); },
-          [&presence](const auto& mids, auto done) { presence.FindMids(mids, std::move(done)); },
-          [&publisher](int partition, const auto& id, auto payload, auto done) {
-            publisher.Publish(partition, id, std::move(payload), std::move(done));
-          },
-          log.partitions}) {}
-
-HttpPorts HttpPorts::Of(Relay& relay, presence::Presence& presence, presence::Nodes& nodes) {
+HttpPorts HttpPorts::Of(push::Relay& relay, presence::Presence& presence, presence::Nodes& nodes) {
   HttpPorts ports;
   ports.push_keys = [&relay](auto op, auto keys, auto body, auto done) {
     relay.PushKeys(op, std::move(keys), std::move(body), std::move(done));

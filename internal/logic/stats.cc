@@ -89,7 +89,7 @@ void WriteHttp(MetricsWriter& out, const web::HttpCounts& c) {
              c.answer_us, 1e-6);
 }
 
-void WriteApi(MetricsWriter& out, const HttpApiCounts& api, const RelayCounts& relay) {
+void WriteApi(MetricsWriter& out, const HttpApiCounts& api, const push::RelayCounts& relay) {
   Family(out, "encke_logic_api_refused_total", "API calls refused", "reason")
       .Add("unauthorized", api.unauthorized)
       .Add("bad_query", api.bad_requests)
@@ -102,6 +102,37 @@ void WriteApi(MetricsWriter& out, const HttpApiCounts& api, const RelayCounts& r
   out.Count("encke_logic_pushes_failed_total", "pushes refused", "", Value(relay.failed));
   out.Count("encke_logic_pushes_unrouted_total", "keys and mids that were nowhere", "",
             Value(relay.unrouted));
+}
+
+void WriteTimelines(MetricsWriter& out, const LogicView& view) {
+  const store::TimelineCounts& kept = view.timelines.counts();
+  Family(out, "encke_logic_timeline_appends_total", "entries for timelines", "result")
+      .Add("appended", kept.appended)
+      .Add("duplicate", kept.duplicates)
+      .Add("failed", kept.failed)
+      .Add("retried", view.relay.counts().append_retried);
+  out.Count("encke_logic_timeline_bytes_total", "bytes of them", "", Value(kept.bytes));
+  out.Count("encke_logic_timeline_trimmed_total", "entries that left for age, number or bytes", "",
+            Value(kept.trimmed));
+  out.Count("encke_logic_timeline_epochs_total", "timelines begun, or begun anew", "",
+            Value(kept.epochs));
+  const timeline::AskCounts& asks = view.asks.counts();
+  Family(out, "encke_logic_asks_total", "questions of sessions about timelines", "kind")
+      .Add("heads", asks.heads)
+      .Add("fetch", asks.fetches)
+      .Add("cursor", asks.cursors)
+      .Add("publish", asks.publishes);
+  Family(out, "encke_logic_asks_unmet_total", "of them not answered as hoped", "reason")
+      .Add("refused", asks.refused)
+      .Add("failed", asks.failed)
+      .Add("reload", asks.reloads)
+      .Add("busy", view.door.counts().asks_busy);
+  out.Count("encke_logic_fetched_total", "pushes fetched from timelines by sessions", "",
+            Value(asks.pushes));
+  Family(out, "encke_logic_client_publishes_total", "what clients published", "result")
+      .Add("accepted", view.client.counts().accepted)
+      .Add("refused", view.client.counts().refused)
+      .Add("failed", view.client.counts().failed);
 }
 
 void WriteRedis(MetricsWriter& out, const store::Redis& redis) {
@@ -142,6 +173,7 @@ std::string MetricsText(const LogicView& view) {
   WriteSessions(out, view.door.counts());
   WritePresence(out, view.presence);
   WriteApi(out, view.api.counts(), view.relay.counts());
+  WriteTimelines(out, view);
   WriteHttp(out, view.http.counts());
   WriteRedis(out, view.redis);
   WriteBus(out, view.publisher, view.nats);

@@ -11,10 +11,13 @@
 #include "bus/nats.h"
 #include "bus/push_log.h"
 #include "logic/http_api.h"
-#include "logic/relay.h"
 #include "presence/presence.h"
 #include "presence/session_door.h"
+#include "push/client_publisher.h"
+#include "push/relay.h"
 #include "store/redis.h"
+#include "store/timelines.h"
+#include "timeline/asks.h"
 #include "web/http_server.h"
 
 namespace encke::logic {
@@ -23,7 +26,10 @@ struct LogicView {
   const auth::Auth& auth;
   const presence::SessionDoor& door;
   const presence::Presence& presence;
-  const Relay& relay;
+  const push::Relay& relay;
+  const push::ClientPublisher& client;
+  const store::Timelines& timelines;
+  const timeline::Asks& asks;
   const HttpApi& api;
   const web::HttpServer& http;
   const store::Redis& redis;

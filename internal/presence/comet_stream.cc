@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "timeline/plan.h"
 
 namespace encke::presence {
 
@@ -12,13 +13,39 @@ constexpr std::size_t kMessageBytes = 1 << 20;  // about; gRPC takes 16 MiB
 constexpr std::size_t kReplyOverhead = 64;
 constexpr std::size_t kTotalsPerMessage = 10'000;
 
-std::size_t SizeOf(const ConnectReply& reply) { return reply.ByteSizeLong() + kReplyOverhead; }
+template <class T>
+std::size_t SizeOf(const T& reply) {
+  return reply.ByteSizeLong() + kReplyOverhead;
+}
+
+// Moves what waits into a message until that is large enough; answers how many bytes.
+template <class T, class Add>
+std::size_t Take(std::deque<T>& from, std::size_t room, Add add) {
+  std::size_t bytes = 0;
+  while (!from.empty() && bytes < room) {
+    bytes += SizeOf(from.front());
+    *add() = std::move(from.front());
+    from.pop_front();
+  }
+  return bytes;
+}
 
 ConnectReply Refusal(std::uint64_t id, std::string_view why, bool retry) {
   ConnectReply reply;
   reply.set_id(id);
   reply.set_refused(std::string(why));
   reply.set_retry(retry);
+  return reply;
+}
+
+// Which of the rooms asked for it may be in.
+ConnectReply Begin(const Connect& ask) {
+  ConnectReply reply;
+  reply.set_id(ask.id());
+  for (const std::string& room : ask.rooms()) {
+    const bool good = timeline::WhyNoRoom(room).empty();
+    (good ? reply.add_rooms() : reply.add_rooms_refused())->assign(room);
+  }
   return reply;
 }
 
@@ -31,11 +58,9 @@ CometStream::CometStream(World& world, std::shared_ptr<rpc::StreamHandle> stream
 
 bool CometStream::Fill(SessionDown* out) {
   return state_.With([out](State& s) {
-    std::size_t bytes = 0;
-    while (!s.answers.empty() && bytes < kMessageBytes) {
-      bytes += SizeOf(s.answers.front());
-      *out->add_connects() = std::move(s.answers.front());
-      s.answers.pop_front();
+    std::size_t bytes = Take(s.answers, kMessageBytes, [out] { return out->add_connects(); });
+    if (bytes < kMessageBytes) {
+      bytes += Take(s.replies, kMessageBytes - bytes, [out] { return out->add_replies(); });
     }
     s.answer_bytes -= bytes;
     for (std::size_t n = 0; n < kTotalsPerMessage && !s.untold.empty(); ++n) {
@@ -43,25 +68,27 @@ bool CometStream::Fill(SessionDown* out) {
       (*out->mutable_totals()->mutable_counts())[total.key()] = total.mapped();
     }
     if (std::exchange(s.announce, false)) out->set_announce(true);
-    return out->connects_size() > 0 || out->has_totals() || out->announce();
+    return out->connects_size() > 0 || out->replies_size() > 0 || out->has_totals() ||
+           out->announce();
   });
 }
 
-// False: the stream is gone, nobody will read it.
-bool CometStream::Answer(ConnectReply reply, bool was_under_way) {
-  enum class Put : std::uint8_t { kQueued, kGone, kTooMuch };
+// Under the lock.
+template <class T>
+CometStream::Put CometStream::Queue(State& s, std::deque<T>& queue, T reply) const {
   const std::size_t bytes = SizeOf(reply);
-  const Put put = state_.With([&](State& s) {
-    if (was_under_way) --s.connects;
-    if (s.closed) return Put::kGone;
-    if (s.answer_bytes + bytes > world_.options.answer_bytes_max) {
-      s.closed = true;  // what waits is said again on the next stream
-      return Put::kTooMuch;
-    }
-    s.answers.push_back(std::move(reply));
-    s.answer_bytes += bytes;
-    return Put::kQueued;
-  });
+  if (s.closed) return Put::kGone;
+  if (s.answer_bytes + bytes > world_.options.answer_bytes_max) {
+    s.closed = true;  // what waits is said again on the next stream
+    return Put::kTooMuch;
+  }
+  queue.push_back(std::move(reply));
+  s.answer_bytes += bytes;
+  return Put::kQueued;
+}
+
+// False: the stream is gone, nobody will read it.
+bool CometStream::Tell(Put put) {
   if (put == Put::kQueued) stream_->Kick();
   if (put == Put::kTooMuch) {
     world_.counts.streams_cut.Add();
@@ -69,6 +96,20 @@ bool CometStream::Answer(ConnectReply reply, bool was_under_way) {
     stream_->Close();
   }
   return put == Put::kQueued;
+}
+
+bool CometStream::Answer(ConnectReply reply, bool was_under_way) {
+  return Tell(state_.With([&](State& s) {
+    if (was_under_way) --s.connects;
+    return Queue(s, s.answers, std::move(reply));
+  }));
+}
+
+void CometStream::Answer(Reply reply, bool was_under_way) {
+  Tell(state_.With([&](State& s) {
+    if (was_under_way) --s.asks;
+    return Queue(s, s.replies, std::move(reply));
+  }));
 }
 
 void CometStream::Announce() {
@@ -104,7 +145,10 @@ bool CometStream::Introduce(const SessionUp& in, ServerId* comet) {
   bool fresh = false;
   *comet = state_.With([&](State& s) {
     fresh = s.comet.value().empty();
-    if (fresh) s.comet = ServerId(in.comet());
+    if (fresh) {
+      s.comet = ServerId(in.comet());
+      s.boot = in.boot();
+    }
     return s.comet;
   });
   if (comet->value().empty()) {
@@ -134,7 +178,34 @@ void CometStream::OnMessage(const SessionUp& in) {
   }
   for (const Upstream& package : in.upstreams())
     OnUpstream(comet, package);
+  for (const Request& request : in.requests())
+    OnRequest(request);
+  if (in.reports_size() > 0) {
+    const std::uint64_t boot = state_.With([](const State& s) { return s.boot; });
+    for (const PushReport& report : in.reports())
+      world_.ports.Count(comet, boot, report);
+  }
   if (in.has_counts()) OnCounts(in.counts());
+}
+
+void CometStream::OnRequest(const Request& request) {
+  const bool taken = state_.With([&](State& s) {
+    const bool room = s.asks < world_.options.asks_max;
+    if (room) ++s.asks;
+    return room;
+  });
+  world_.counts.asks.Add();
+  if (taken) {
+    return world_.ports.Ask(request, [self = shared_from_this()](Reply reply) {
+      self->Answer(std::move(reply), /*was_under_way=*/true);
+    });
+  }
+  world_.counts.asks_busy.Add();
+  Reply busy;
+  busy.set_id(request.id());
+  busy.set_error("too many questions are under way");
+  busy.set_retry(true);
+  Answer(std::move(busy), /*was_under_way=*/false);
 }
 
 void CometStream::OnConnect(const ServerId& comet, const Connect& ask) {
@@ -148,6 +219,11 @@ void CometStream::OnConnect(const ServerId& comet, const Connect& ask) {
     Answer(Refusal(ask.id(), why, /*retry=*/false), /*was_under_way=*/false);
     return;
   }
+  if (timeline::IsInbox(who.room.value())) {
+    world_.counts.refused.Add();
+    Answer(Refusal(ask.id(), "room_id: is of the type that inboxes have", /*retry=*/false), false);
+    return;
+  }
   const bool taken = state_.With([&](State& s) {
     const bool room = s.connects < world_.options.connects_max;
     if (room) ++s.connects;
@@ -158,24 +234,24 @@ void CometStream::OnConnect(const ServerId& comet, const Connect& ask) {
     Answer(Refusal(ask.id(), "too many logins are under way", /*retry=*/true), false);
     return;
   }
+  ConnectReply reply = Begin(ask);
+  world_.counts.rooms_refused.Add(static_cast<std::uint64_t>(reply.rooms_refused_size()));
   world_.ports.Arrive(who.mid, who.key, comet,
                       [self = shared_from_this(), comet, who,
-                       id = ask.id()](Result<store::Sessions::Arrival> arrival) {
-                        self->OnArrival(comet, who, id, std::move(arrival));
+                       reply = std::move(reply)](Result<store::Sessions::Arrival> arrival) {
+                        self->OnArrival(comet, who, reply, std::move(arrival));
                       });
 }
 
 void CometStream::OnArrival(const ServerId& comet,
                             const auth::Identity& who,
-                            std::uint64_t id,
+                            ConnectReply reply,
                             Result<store::Sessions::Arrival> arrival) {
   if (!arrival) {
     world_.counts.store_failed.Add();
-    Answer(Refusal(id, arrival.error().text, /*retry=*/true), /*was_under_way=*/true);
+    Answer(Refusal(reply.id(), arrival.error().text, /*retry=*/true), /*was_under_way=*/true);
     return;
   }
-  ConnectReply reply;
-  reply.set_id(id);
   reply.set_mid(who.mid.value());
   reply.set_key(who.key.value());
   reply.set_room(who.room.value());

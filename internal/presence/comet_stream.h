@@ -46,7 +46,11 @@ class CometStream final : public rpc::SessionServerUser,
     bool closed = false;
     std::size_t connects = 0;  // under way
 
+    std::uint64_t boot = 0;
+    std::size_t asks = 0;  // under way
+
     std::deque<ConnectReply> answers;
+    std::deque<Reply> replies;
     std::size_t answer_bytes = 0;
     bool announce = false;
 
@@ -65,13 +69,19 @@ class CometStream final : public rpc::SessionServerUser,
   void OnConnect(const ServerId& comet, const Connect& ask);
   void OnArrival(const ServerId& comet,
                  const auth::Identity& who,
-                 std::uint64_t id,
+                 ConnectReply reply,
                  Result<store::Sessions::Arrival> arrival);
+  void OnRequest(const Request& request);
   void OnRenewal(const ServerId& comet, const Renewal& renewal);
   void OnUpstream(const ServerId& comet, const Upstream& package);
   void OnCounts(const RoomCounts& counts);
   bool Introduce(const SessionUp& in, ServerId* comet);
   bool Answer(ConnectReply reply, bool was_under_way);
+  void Answer(Reply reply, bool was_under_way);
+  enum class Put : std::uint8_t { kQueued, kGone, kTooMuch };
+  template <class T>
+  Put Queue(State& s, std::deque<T>& queue, T reply) const;
+  bool Tell(Put put);
   void ReportNext();
   void OnReported(const Status& status);
 

@@ -31,6 +31,7 @@ struct SessionDoorOptions {
   Duration tick{1000};  // 0: nobody ticks but the caller of Tick
   std::size_t connects_max = 65'536;
   std::size_t answer_bytes_max = 32 << 20;
+  std::size_t asks_max = 16'384;  // questions under way per stream; past it: refused with retry
 };
 
 struct SessionCounts {
@@ -42,6 +43,8 @@ struct SessionCounts {
   Counter upstream_messages, upstream_bytes;
   Counter reports, report_failures;
   Counter announces;  // times all comets were told
+  Counter asks, asks_busy;
+  Counter rooms_refused;  // asked for at a login
   Gauge streams;
 };
 

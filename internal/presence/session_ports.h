@@ -5,7 +5,11 @@
 // Thread   any; callbacks on the Redis thread, or inline when Redis refuses at once.
 // Limit    Redis' commands_max.
 
+#include <cstdint>
 #include <functional>
+#include <utility>
+
+#include "api/logic.pb.h"
 
 #include "base/ids.h"
 #include "base/result.h"
@@ -36,12 +40,21 @@ class SessionPorts {
                       OnDone done) = 0;
   virtual void CheckMemory(OnMemory done) = 0;
   virtual RoomTotals::Sum Rooms() = 0;
+  // What a session asks about timelines, and what became of pushes on a comet.
+  using OnReply = std::function<void(encke::Reply)>;
+  virtual void Ask(const Request& request, OnReply done) = 0;
+  virtual void Count(const ServerId& comet, std::uint64_t boot, const PushReport& report) = 0;
 };
 
 class StorePorts final : public SessionPorts {
  public:
-  StorePorts(store::Sessions& sessions, store::Online& online, Presence& presence)
-      : sessions_(sessions), online_(online), presence_(presence) {}
+  // Who answers about timelines and keeps reports: no part of presence.
+  struct Others {
+    std::function<void(const Request&, OnReply)> ask;
+    std::function<void(const ServerId& comet, std::uint64_t boot, const PushReport&)> count;
+  };
+  StorePorts(store::Sessions& sessions, store::Online& online, Presence& presence, Others others)
+      : sessions_(sessions), online_(online), presence_(presence), others_(std::move(others)) {}
 
   void Arrive(Mid mid, const Key& key, const ServerId& comet, OnArrival done) override {
     sessions_.Arrive(mid, key, comet, std::move(done));
@@ -60,11 +73,16 @@ class StorePorts final : public SessionPorts {
   }
   void CheckMemory(OnMemory done) override { sessions_.CheckMemory(std::move(done)); }
   RoomTotals::Sum Rooms() override { return presence_.Rooms(); }
+  void Ask(const Request& request, OnReply done) override { others_.ask(request, std::move(done)); }
+  void Count(const ServerId& comet, std::uint64_t boot, const PushReport& report) override {
+    others_.count(comet, boot, report);
+  }
 
  private:
   store::Sessions& sessions_;
   store::Online& online_;
   Presence& presence_;
+  const Others others_;
 };
 
 }  // namespace encke::presence
