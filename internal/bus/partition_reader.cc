@@ -4,6 +4,7 @@
 // server sends at most kBatch messages ahead of `each`, so that a slow reader is plain
 // back-pressure.  There is one way to recover from everything (lost connection, killed server,
 // missing message, silence, deleted consumer): make a new consumer from the last sequence + 1.
+#include <algorithm>
 #include <atomic>
 #include <cassert>
 #include <charconv>
@@ -52,7 +53,8 @@ struct PartitionReader::Impl {
         partition(the_partition),
         inbox(NewInbox() + "."),
         each(std::move(callback)),
-        next_seq(from_seq == 0 ? 1 : from_seq) {}
+        from(from_seq),
+        next_entry(std::max<std::uint64_t>(EntryOf(from_seq), 1)) {}
 
   Nats& nats;
   const std::string stream;
@@ -69,7 +71,8 @@ struct PartitionReader::Impl {
   std::thread thread;
 
   // Of the thread alone:
-  std::uint64_t next_seq;
+  std::uint64_t from;  // of the first entry only what is at this place or later
+  std::uint64_t next_entry;
   std::string consumer;
   std::string reply;
   std::uint64_t deliveries = 0;  // what this consumer has sent
@@ -97,21 +100,22 @@ struct PartitionReader::Impl {
     return StreamInfoHandle(raw);
   }
 
-  // Moves next_seq to where the log begins when that is later.  A log that ends before next_seq is
+  // Moves next_entry to where the log begins when that is later.  A log that ends before it is
   // another log, or one that lost its tail: all of it is new to us then.
   bool FindStart() {
     const StreamInfoHandle info = LookAtLog();
     if (!info) return false;
     const std::uint64_t first = std::max<std::uint64_t>(info->State.FirstSeq, 1);
     const std::uint64_t last = info->State.LastSeq;
-    if (last + 1 < next_seq) {
-      log::Error("bus.log_went_back partition={} wanted={} last={}", partition, next_seq, last);
-      next_seq = first;
-    } else if (first > next_seq) {
-      skipped += first - next_seq;
+    if (last + 1 < next_entry) {
+      log::Error("bus.log_went_back partition={} wanted={} last={}", partition, next_entry, last);
+      next_entry = first;
+      from = 0;
+    } else if (first > next_entry) {
+      skipped += first - next_entry;
       log::Error("bus.log_skipped partition={} from={} to={} entries_of_all_partitions={}",
-                 partition, next_seq, first - 1, first - next_seq);
-      next_seq = first;
+                 partition, next_entry, first - 1, first - next_entry);
+      next_entry = first;
     }
     return true;
   }
@@ -123,7 +127,7 @@ struct PartitionReader::Impl {
     jsConsumerConfig config;
     jsConsumerConfig_Init(&config);
     config.DeliverPolicy = js_DeliverByStartSequence;
-    config.OptStartSeq = next_seq;
+    config.OptStartSeq = next_entry;
     config.AckPolicy = js_AckNone;
     config.FilterSubject = subject.c_str();
     config.InactiveThreshold = kInactiveMs * kNsPerMs;
@@ -210,10 +214,12 @@ struct PartitionReader::Impl {
       return false;
     }
     --wanted;
-    const std::uint64_t seq = meta->Sequence.Stream;
-    assert(seq >= next_seq);
-    each(LogMessage{seq, DataOf(msg), meta->NumPending});
-    next_seq = seq + 1;
+    const std::uint64_t entry = meta->Sequence.Stream;
+    assert(entry >= next_entry);
+    EachPush(entry, DataOf(msg), [&](std::uint64_t place, std::string_view push) {
+      if (place >= from) each(LogMessage{place, push, meta->NumPending});
+    });
+    next_entry = entry + 1;
     return meta->NumPending == 0 || MonotonicMs() - head_checked_ms < kHeadCheckMs ||
            HeadIsBehind();
   }
@@ -222,12 +228,12 @@ struct PartitionReader::Impl {
   // new consumer finds out, counts and tells.
   bool HeadIsBehind() {
     const StreamInfoHandle info = LookAtLog();
-    return !info || info->State.FirstSeq <= next_seq;
+    return !info || info->State.FirstSeq <= next_entry;
   }
 
   void LogRestart(std::string_view why) const {
     if (!stopping)
-      log::Info("bus.read_again partition={} from={} why=\"{}\"", partition, next_seq, why);
+      log::Info("bus.read_again partition={} from={} why=\"{}\"", partition, next_entry, why);
   }
 };
 

@@ -5,17 +5,25 @@
 // 0 (FNV-1a 64: any language can compute it).  Nats-Msg-Id = push id, so that a retry is stored
 // once.
 //
+//   entry := PushMsg | PushMsg{together: PushMsg, PushMsg ...}        a bundle: a batch made cheap
+//
+// A place names one push on the log: entry * 1024 + how manieth of it; the last one of an entry is
+// the 1023rd, so that the place after it is in the next entry.  Places ascend, and whoever reads,
+// acknowledges or keeps a checkpoint knows nothing but places.
+//
 // Owner    Publisher: main of logic.  PartitionReader: job's Reader.  Both borrow Nats.
 // Thread   Publish: any; `done` comes on the publisher's own thread, or before Publish returns when
 //          refused at once.  Reader callback: one thread per partition.
 // Limit    in_flight_max publishes unacknowledged (kOverloaded past it); a reader has at most 256
-//          messages between the server and its callback.
+//          entries between the server and its callback.  1023 pushes and 256 KiB in a bundle; one
+//          larger push goes alone.
 
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/metrics.h"
@@ -25,6 +33,17 @@
 namespace encke::bus {
 
 int PartitionOf(std::string_view name, int partitions);
+
+inline constexpr std::uint64_t kPlaces = 1024;
+constexpr std::uint64_t EntryOf(std::uint64_t place) { return place / kPlaces; }
+constexpr std::uint64_t LastPlace(std::uint64_t entry) { return entry * kPlaces + kPlaces - 1; }
+
+// Serialized PushMsgs of one partition, in order: the entries to publish.
+std::vector<std::string> Bundle(std::vector<std::string> pushes);
+// Each push of an entry with its place.  What is no bundle is one push, whatever it is.
+void EachPush(std::uint64_t entry,
+              std::string_view payload,
+              const std::function<void(std::uint64_t place, std::string_view push)>& visit);
 
 // What JetStream answers to a publish.
 struct StoreReply {
@@ -50,7 +69,7 @@ class Publisher {
   Publisher(const Publisher&) = delete;
   Publisher& operator=(const Publisher&) = delete;
 
-  // done, exactly once: stream sequence once stored, else why not (kOverloaded; kTimeout;
+  // done, exactly once: number of the entry once stored, else why not (kOverloaded; kTimeout;
   // kUnavailable = not connected, log full or no quorum; kClosed).  An unanswered publish may still
   // be stored.
   void Publish(int partition,
@@ -66,14 +85,15 @@ class Publisher {
 };
 
 struct LogMessage {
-  std::uint64_t seq = 0;
+  std::uint64_t seq = 0;      // its place
   std::string_view payload;   // valid during the callback
   std::uint64_t pending = 0;  // what the server has behind this one: the lag
 };
 
 class PartitionReader {
  public:
-  // Calls `each` from `from_seq` on, ascending, on one thread; blocking in it is back-pressure.
+  // Calls `each` for every push from the place `from_seq` on, ascending, on one thread; blocking in
+  // it is back-pressure.
   // Needs no connection now: it starts when there is one and goes on after every outage.
   static Result<std::unique_ptr<PartitionReader>> Open(Nats& nats,
                                                        const LogOptions& log,

@@ -1,12 +1,15 @@
 #include "comet/config.h"
 
 #include <algorithm>
+#include <limits>
+#include <optional>
 #include <thread>
 
 #include <unistd.h>
 
 #include "base/config.h"
 #include "base/ids.h"
+#include "base/units.h"
 
 namespace encke::comet {
 namespace {
@@ -73,6 +76,9 @@ void ReadRooms(ConfigReader& in, CometConfig& out) {
   in.Key("room.batch_messages_max", &h.batch_messages_max, 1, kMillion);
   in.Key("room.pending_bytes_max", &h.pending_bytes_max, kMega, 64 * 1024 * kMega);
   in.Key("room.rooms_max", &h.rooms_max, 1, 100 * kMillion);
+  in.Key("room.hot_bytes", &h.hot_bytes_per_s, 1024, 64 * 1024 * kMega);
+  in.Key("room.hot_windows", &out.hot_windows);
+  in.Key("room.slice_us", &out.shard.slice_us, 0, kMillion);
   in.Key("room.join_wait", &out.interest.join_wait, milliseconds(0), seconds(10));
   in.Key("room.linger", &out.interest.linger, milliseconds(0), hours(1));
 }
@@ -99,10 +105,27 @@ void Derive(CometConfig& out) {
     out.shards = std::clamp<int>(static_cast<int>(std::thread::hardware_concurrency()), 1,
                                  static_cast<int>(uplink::AskId::kShardsMax));
   }
+  if (out.shard.slice_us == 0) {
+    out.shard.hub.sends_per_turn = std::numeric_limits<std::size_t>::max();
+  }
   out.logic.comet = out.id;
   out.logic.connect_timeout = out.shard.session.handshake_timeout + seconds(2);
   out.shard.session.report_interval = out.logic.report_interval;
   out.nats.name = "comet." + out.id;
+}
+
+// "live=500ms"
+Status ReadHotWindows(CometConfig& out) {
+  for (const std::string& text : out.hot_windows) {
+    const auto equals = text.find('=');
+    const auto window =
+        equals == std::string::npos ? std::nullopt : ParseDuration(text.substr(equals + 1));
+    if (!window || equals == 0 || *window < Duration(0) || *window > seconds(1)) {
+      return Error{Errc::kInvalid, "room.hot_windows: " + text + " is not TYPE=0..1s"};
+    }
+    out.shard.hub.hot_windows[text.substr(0, equals)] = *window;
+  }
+  return Ok{};
 }
 
 Status Check(const CometConfig& config) {
@@ -129,6 +152,7 @@ Result<CometConfig> LoadConfig(const std::string& path) {
   ReadRooms(in, out);
   ReadPeers(in, out);
   if (auto finished = in.Finish(); !finished) return finished.error();
+  if (auto read = ReadHotWindows(out); !read) return read.error();
   Derive(out);
   if (auto checked = Check(out); !checked) return checked.error();
   return out;

@@ -39,7 +39,8 @@ struct CometConfig {
   std::string grpc_advertise;  // what jobs dial; default: grpc_listen
   net::TlsFiles tls;
 
-  session::ShardOptions shard;  // of the whole comet; Shards divides what must be divided
+  std::vector<std::string> hot_windows;  // "TYPE=TIME"
+  session::ShardOptions shard;           // of the whole comet; Shards divides what must be divided
   downlink::InterestOptions interest;
   uplink::LogicLinkOptions logic;
   std::vector<std::string> logic_addresses;  // empty = from the registry

@@ -11,8 +11,6 @@ namespace {
 
 constexpr Duration kTick{20};       // while a walk over all sessions is on
 constexpr Duration kIdleTick{100};  // an idle comet sleeps: many may share one machine
-// A flush works this long before sockets and other rooms have their turn.
-constexpr std::int64_t kFlushSliceUs = 1000;
 
 }  // namespace
 
@@ -27,6 +25,7 @@ Shard::Shard(std::unique_ptr<net::Loop> loop,
              const session::ShardOptions& options,
              const session::SessionParts& parts)
     : index_(options.index),
+      slice_us_(options.slice_us),
       loop_(std::move(loop)),
       sessions_(std::make_unique<session::Sessions>(*loop_, options, parts)) {}
 
@@ -79,12 +78,14 @@ void Shard::FlushSoon() {
 
 void Shard::FlushSlice() {
   flushing_ = false;
-  if (hub().Flush(kFlushSliceUs)) return FlushSoon();
+  if (hub().Flush(slice_us_)) return FlushSoon();
   const std::int64_t pause = hub().NextPaceMs(loop_->now_ms());
-  if (pause < 0 || pacing_) return;
-  pacing_ = true;
-  loop_->After(Duration(std::max<std::int64_t>(pause, 1)), [this] {
-    pacing_ = false;
+  if (pause < 0) return;
+  const std::int64_t at_ms = loop_->now_ms() + std::max<std::int64_t>(pause, 1);
+  if (pace_at_ms_ != 0 && pace_at_ms_ <= at_ms) return;  // that one comes first, and looks again
+  pace_at_ms_ = at_ms;
+  loop_->After(Duration(at_ms - loop_->now_ms()), [this, at_ms] {
+    if (pace_at_ms_ == at_ms) pace_at_ms_ = 0;
     FlushSoon();
   });
 }

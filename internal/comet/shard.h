@@ -52,13 +52,14 @@ class Shard final : public downlink::ShardPort {
   void FlushSlice();
 
   const std::uint32_t index_;
+  const std::int64_t slice_us_;
   std::unique_ptr<net::Loop> loop_;
   std::unique_ptr<session::Sessions> sessions_;
   Guarded<std::vector<std::function<void(session::Sessions&)>>> notes_;
   std::function<void(std::int64_t)> beat_;
   std::atomic<bool> stopped_{false};
   bool flushing_ = false;
-  bool pacing_ = false;
+  std::int64_t pace_at_ms_ = 0;  // when a timer flushes what was held back; 0 = none is set
   std::thread thread_;
 };
 

@@ -101,6 +101,8 @@ void WritePushes(MetricsWriter& out, const Shards& shards) {
   count("encke_comet_deliveries_total", "pushes handed to a connection",
         &hub::HubCounts::deliveries);
   count("encke_comet_batches_total", "batches encoded", &hub::HubCounts::batches);
+  count("encke_comet_batches_widened_total", "times a hot room's next batch was made to wait",
+        &hub::HubCounts::widened);
   const auto dropped = [&](const char* reason, double value) {
     out.Count("encke_comet_dropped_total", "pushes a connection did not get, by reason",
               fmt::format("reason=\"{}\"", reason), value);

@@ -28,6 +28,7 @@ struct BatchLimits {
   std::size_t bytes_max = 0;      // one larger push still goes, alone
   std::size_t messages_max = 0;   // in one batch
   std::uint32_t renumber_at = 0;  // see Room
+  std::size_t hot_bytes_per_s = 1;
 };
 
 // The packages of one version, from the message on with which it began.

@@ -1,5 +1,6 @@
 #include "hub/hub.h"
 
+#include <algorithm>
 #include <cassert>
 #include <utility>
 
@@ -12,8 +13,6 @@
 
 namespace encke::hub {
 namespace {
-
-constexpr std::size_t kSendsPerTurn = 32;  // then the clock is looked at and the next room goes on
 
 Miss MissOf(const Push& push, Miss::Why why) {
   return {.room = push.what.room,
@@ -31,10 +30,11 @@ class Hub::Impl {
   Impl(const Hub& hub, const HubOptions& options, Sink& sink)
       : hub_(hub),
         options_(options),
-        limits_{options.batch_bytes_max, options.batch_messages_max, options.renumber_at},
+        limits_{options.batch_bytes_max, options.batch_messages_max, options.renumber_at,
+                std::max<std::size_t>(options.hot_bytes_per_s, 1)},
         sink_(sink),
         accepts_(options.accepts_max),
-        rooms_(options.rooms_max),
+        rooms_(options.rooms_max, options.hot_windows),
         broadcasts_(options, channels_, accepts_, sink, counts_) {}
 
   void Enter(Slot slot, Format format, const Key& key, const std::vector<std::int32_t>& accepts);
@@ -191,6 +191,7 @@ Pushed Hub::Impl::PushRoom(std::string_view id, Push push) {
   push.what.room = id;
   pending_bytes_ += rooms_.At(*number).Gather(limits_, push);
   rooms_.List(*number);
+  rooms_.ReleaseFull(*number);
   counts_.room_pushes.Add();
   return Pushed::kQueued;
 }
@@ -250,9 +251,9 @@ bool Hub::Impl::Flush(std::int64_t budget_us) {
   const std::int64_t end = now + budget_us;
   bool worked = true;
   do {
-    Tally tally;
+    Tally tally{.now_us = now};
     worked = TurnRooms(&tally);
-    worked = broadcasts_.Turn(now, kSendsPerTurn, &tally) || worked;
+    worked = broadcasts_.Turn(now, options_.sends_per_turn, &tally) || worked;
     Count(tally);
     now = options_.now_us();
   } while (worked && now < end);
@@ -262,10 +263,15 @@ bool Hub::Impl::Flush(std::int64_t budget_us) {
 
 // Small rooms share a turn; a big one gets the rest of it and goes to the end of the list.
 bool Hub::Impl::TurnRooms(Tally* tally) {
+  rooms_.ReleaseDue(tally->now_us);
   const bool any = rooms_.anything_listed();
-  while (rooms_.anything_listed() && tally->visits < kSendsPerTurn) {
+  while (rooms_.anything_listed() && tally->visits < options_.sends_per_turn) {
+    if (rooms_.HoldNext(tally->now_us)) {
+      counts_.widened.Add();
+      continue;
+    }
     Room& room = rooms_.At(rooms_.NextListed());
-    rooms_.Rotate(room.Walk(limits_, kSendsPerTurn, sink_, counts_, tally));
+    rooms_.Rotate(room.Walk(limits_, options_.sends_per_turn, sink_, counts_, tally));
   }
   return any;
 }
@@ -375,7 +381,11 @@ Pushed Hub::PushAll(const Push& push, double rate, std::function<void(std::size_
 bool Hub::Flush(std::int64_t budget_us) { return impl_->Flush(budget_us); }
 
 std::int64_t Hub::NextPaceMs(std::int64_t now_ms) const {
-  return impl_->broadcasts_.NextPaceMs(now_ms);
+  const std::int64_t broadcast_ms = impl_->broadcasts_.NextPaceMs(now_ms);
+  const std::int64_t release_us = impl_->rooms_.NextReleaseUs();
+  if (release_us < 0) return broadcast_ms;
+  const std::int64_t room_ms = std::max<std::int64_t>((release_us + 999) / 1000 - now_ms, 0);
+  return broadcast_ms < 0 ? room_ms : std::min(broadcast_ms, room_ms);
 }
 
 std::size_t Hub::size() const { return impl_->channels_.size(); }

@@ -13,6 +13,10 @@
 // nor a broadcast holds up a small one.  room.h says how a walk stays exact while members come and
 // go.
 //
+// A room that sends more than hot_bytes_per_s may gather its pushes a little longer, if its type
+// has a window: after a batch the next one begins when the budget has paid for it, at most that
+// window later.  So a lone push and a small room never wait.
+//
 // Owner    comet's Shard.
 // Thread   the shard's; counts() any.  The sink may call Leave, Join and the pushes from inside
 //          Send, but not Flush.
@@ -24,6 +28,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <limits>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -97,6 +103,9 @@ struct HubOptions {
   std::size_t rooms_max = 4'000'000;
   std::size_t broadcasts_max = 1024;
   std::size_t accepts_max = 10'000;
+  std::size_t sends_per_turn = 32;  // then the clock is looked at and the next room goes on
+  std::size_t hot_bytes_per_s = 8 * 1024 * 1024;  // of one room here, to all its members together
+  std::map<std::string, Duration> hot_windows = {};     // by room type, "*" = every other; none = 0
   std::uint32_t renumber_at = 0x80000000;               // see room.h; small in tests only
   std::function<std::int64_t()> now_us = &MonotonicUs;  // for slices and pacing
   std::function<std::int64_t()> wall_us = &WallUs;      // for expiry
@@ -117,6 +126,7 @@ struct HubCounts {
   Counter repeats;     // pushes whose timeline was past them
   Counter expired;     // broadcasts that ended before everybody had them
   Counter batches;     // walks of a room that began
+  Counter widened;     // times a hot room's next batch was made to wait
   Counter room_pushes, key_pushes, broadcasts;  // that concerned somebody here
   Histogram batch_messages;                     // messages per batch
 };
@@ -181,8 +191,8 @@ class Hub {
 
   // Works until nothing is left or budget_us is used up.  True: call again soon.
   bool Flush(std::int64_t budget_us);
-  // Milliseconds until a paced broadcast can go on; -1 = none waits.  now_ms: the clock of
-  // HubOptions::now_us, in milliseconds.
+  // Milliseconds until a paced broadcast or a hot room can go on; -1 = none waits.  now_ms: the
+  // clock of HubOptions::now_us, in milliseconds.
   std::int64_t NextPaceMs(std::int64_t now_ms) const;
 
   std::size_t size() const;   // channels

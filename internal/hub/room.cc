@@ -86,7 +86,18 @@ void Room::Begin(const BatchLimits& limits, HubCounts& counts, Tally* tally) {
   pending.to = batch.to;
   pending.extras = std::move(batch.extras);
   tally->begun += batch.bytes();
+  if (window_us_ > 0) {
+    const std::size_t cost_us =
+        members_.size() * batch.bytes() * std::size_t{1'000'000} / limits.hot_bytes_per_s;
+    not_before_us_ =
+        tally->now_us + static_cast<std::int64_t>(std::min<std::size_t>(cost_us, window_us_));
+  }
   pending.going.emplace(std::move(batch.one), std::move(batch.two));
+}
+
+std::int64_t Room::HeldUntilUs(std::int64_t now_us) const {
+  if (not_before_us_ <= now_us || pending_ == nullptr || pending_->going) return 0;
+  return pending_->batches.size() > 1 || members_.empty() ? 0 : not_before_us_;
 }
 
 void Room::Renumber(std::uint32_t base) {
@@ -196,6 +207,7 @@ std::optional<std::uint32_t> Rooms::FindOrMake(std::string_view id) {
     free_.pop_back();
   }
   slab_[number].id_ = id;
+  if (!hot_windows_.empty()) slab_[number].window_us_ = WindowOf(id);
   held_ += slab_[number].BytesHeld();
   by_id_.emplace(slab_[number].id_, number);
   return number;
@@ -246,6 +258,40 @@ void Rooms::Rotate(bool more) {
   if (more) return listed_.push_back(number);
   slab_[number].listed_ = false;
   Retire(number);
+}
+
+bool Rooms::HoldNext(std::int64_t now_us) {
+  const std::int64_t until_us = slab_[listed_.front()].HeldUntilUs(now_us);
+  if (until_us == 0) return false;
+  resting_.emplace(until_us, listed_.front());
+  listed_.pop_front();
+  return true;
+}
+
+void Rooms::ReleaseDue(std::int64_t now_us) {
+  while (!resting_.empty() && resting_.begin()->first <= now_us) {
+    listed_.push_back(resting_.begin()->second);
+    resting_.erase(resting_.begin());
+  }
+}
+
+void Rooms::ReleaseFull(std::uint32_t number) {
+  if (resting_.empty() || slab_[number].pending_->batches.size() < 2) return;
+  const auto at = std::find_if(resting_.begin(), resting_.end(),
+                               [number](const auto& entry) { return entry.second == number; });
+  if (at == resting_.end()) return;
+  listed_.push_back(number);
+  resting_.erase(at);
+}
+
+std::int64_t Rooms::NextReleaseUs() const {
+  return resting_.empty() ? -1 : resting_.begin()->first;
+}
+
+std::uint32_t Rooms::WindowOf(std::string_view id) const {
+  auto at = hot_windows_.find(std::string(id.substr(0, id.find("://"))));
+  if (at == hot_windows_.end()) at = hot_windows_.find("*");
+  return at == hot_windows_.end() ? 0 : static_cast<std::uint32_t>(at->second.count() * 1000);
 }
 
 void Rooms::Each(const std::function<void(const Room&)>& visit) const {

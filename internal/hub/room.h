@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -29,6 +30,7 @@ namespace encke::hub {
 
 // What one turn of the hub did; added to the counters once per turn.
 struct Tally {
+  std::int64_t now_us = 0;    // when the turn began
   std::size_t visits = 0;     // members looked at
   std::size_t delivered = 0;  // pushes
   std::size_t dropped = 0;    // pushes
@@ -65,6 +67,8 @@ class Room {
             Tally* tally);
   // False: the room's timeline is past it.  After a new epoch nothing of the one before is taken.
   bool Advance(std::uint64_t epoch, std::uint64_t seq);
+  // When its next batch may begin; 0 = now.
+  std::int64_t HeldUntilUs(std::int64_t now_us) const;
   std::size_t BytesHeld() const;  // id, members and head
   template <class Visit>
   void EachMember(const Visit& visit) const {
@@ -111,12 +115,15 @@ class Room {
   std::uint32_t twos_ = 0;            // members of version 2
   std::uint32_t next_ = 0;            // number of the next message
   bool listed_ = false;               // in Rooms' list of those with something to send
+  std::uint32_t window_us_ = 0;       // 0: it never waits
+  std::int64_t not_before_us_ = 0;    // what its last batch has cost is paid then
 };
 
 // All rooms of one hub, found by id and by a small number, and the turn they take.
 class Rooms {
  public:
-  explicit Rooms(std::size_t rooms_max) : rooms_max_(rooms_max) {}
+  explicit Rooms(std::size_t rooms_max, std::map<std::string, Duration> hot_windows = {})
+      : rooms_max_(rooms_max), hot_windows_(std::move(hot_windows)) {}
 
   Room& At(std::uint32_t number) { return slab_[number]; }
   const Room& At(std::uint32_t number) const { return slab_[number]; }
@@ -136,18 +143,27 @@ class Rooms {
   bool anything_listed() const { return !listed_.empty(); }
   std::uint32_t NextListed() const { return listed_.front(); }
   void Rotate(bool more);  // the next one had its turn: to the end of the list, or out of it
+  // True: the next one's batch must wait; it left the list, and is listed in all other respects.
+  bool HoldNext(std::int64_t now_us);
+  void ReleaseDue(std::int64_t now_us);
+  void ReleaseFull(std::uint32_t number);  // if it is held and has a whole batch waiting
+  std::int64_t NextReleaseUs() const;      // -1 = none is held
 
   std::size_t size() const { return by_id_.size(); }
   void Each(const std::function<void(const Room&)>& visit) const;
   std::size_t BytesUsed() const;  // constant time; without what waits to be sent
 
  private:
+  std::uint32_t WindowOf(std::string_view id) const;
+
   std::size_t rooms_max_;
+  std::map<std::string, Duration> hot_windows_;
   std::size_t held_ = 0;   // sum of BytesHeld
   std::deque<Room> slab_;  // never moves a room
   std::vector<std::uint32_t> free_;
   std::unordered_map<std::string_view, std::uint32_t> by_id_;  // the key lives in the room
   std::deque<std::uint32_t> listed_;
+  std::multimap<std::int64_t, std::uint32_t> resting_;  // by the time of release: a few hot rooms
 };
 
 }  // namespace encke::hub

@@ -67,6 +67,8 @@ struct ShardOptions {
   SessionOptions session;
   net::ConnectionsOptions net;  // connections_max of this shard
   hub::HubOptions hub;
+  // A flush works this long before sockets and mailbox have their turn; 0 = until a walk is done.
+  std::int64_t slice_us = 1000;
 };
 
 class Sessions final : public net::Handler, public hub::Sink {

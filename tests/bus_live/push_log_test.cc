@@ -34,12 +34,12 @@ class Answers {
   Guarded<std::map<std::string, std::vector<Result<std::uint64_t>>>> all_;
 };
 
-// What a reader was given, in order.
+// What a reader was given, in order: entry and payload.
 class Read {
  public:
   std::function<void(const LogMessage&)> Each() {
     return [this](const LogMessage& m) {
-      all_.With([&](auto& all) { all.emplace_back(m.seq, std::string(m.payload)); });
+      all_.With([&](auto& all) { all.emplace_back(EntryOf(m.seq), std::string(m.payload)); });
     };
   }
   std::size_t count() const {
@@ -67,8 +67,9 @@ class PushLogLive : public LiveTest {
     const auto answer = PublishOne(publisher, partition, id);
     EXPECT_TRUE(answer) << answer.error().text;
   }
-  std::unique_ptr<PartitionReader> Open(int partition, std::uint64_t from, Read& read) {
-    auto reader = PartitionReader::Open(*nats_, Log(), partition, from, read.Each());
+  std::unique_ptr<PartitionReader> Open(int partition, std::uint64_t entry, Read& read) {
+    auto reader =
+        PartitionReader::Open(*nats_, Log(), partition, LastPlace(entry - 1) + 1, read.Each());
     EXPECT_TRUE(reader);
     return std::move(*reader);
   }
@@ -103,6 +104,31 @@ TEST_F(PushLogLive, AReaderSeesItsPartitionInOrderFromWhereItWants) {
   EXPECT_EQ(all[2], (std::pair<std::uint64_t, std::string>(10, "body of late")));
   EXPECT_EQ(reader->skipped(), 0u);
   EXPECT_EQ(reader->restarts(), 0u);
+}
+
+TEST_F(PushLogLive, ABundleIsReadPushByPushFromAnyPlace) {
+  Publisher publisher(*nats_, Log(), {});
+  Answers answers;
+  publisher.Publish(0, "a", Bundle({"x", "y", "z"}).at(0), answers.For("a"));
+  ASSERT_TRUE(Eventually([&] { return answers.count() == 1; }));
+  Store(publisher, 0, "b");
+  Guarded<std::vector<std::pair<std::uint64_t, std::string>>> seen;
+  const auto each = [&](const LogMessage& m) {
+    seen.With([&](auto& all) { all.emplace_back(m.seq, std::string(m.payload)); });
+  };
+  const auto from = [&](std::uint64_t place, std::size_t count) {
+    seen.With([](auto& all) { all.clear(); });
+    const auto reader = PartitionReader::Open(*nats_, Log(), 0, place, each);
+    EXPECT_TRUE(
+        Eventually([&] { return seen.With([](auto& all) { return all.size(); }) == count; }));
+    return seen.With([](auto& all) { return all; });
+  };
+  const auto all = from(0, 4);
+  EXPECT_EQ(all[0].second, "x");
+  EXPECT_EQ(all[2], (std::pair<std::uint64_t, std::string>(LastPlace(1), "z")));
+  EXPECT_EQ(all[3].second, "body of b");
+  EXPECT_EQ(from(all[0].first + 1, 3)[0], all[1]);
+  EXPECT_EQ(from(all[2].first + 1, 1)[0], all[3]);
 }
 
 TEST_F(PushLogLive, AReaderTellsItsLag) {

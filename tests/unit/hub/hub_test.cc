@@ -276,6 +276,84 @@ TEST(HubLimits, PendingBytesAreBoundedAndComeBack) {
   EXPECT_EQ(hub.PushRoom("r", 1, std::string(84, 'z')), Pushed::kQueued);
 }
 
+// Ten members, 100 bytes a push with its header, 10,000 bytes a second: a batch costs 100 ms.
+class HotRooms : public testing::Test {
+ protected:
+  HotRooms() {
+    for (Slot slot = 1; slot <= 20; ++slot) {
+      hub.Enter(slot, Format::kTcp, Key("k" + std::to_string(slot)), {});
+      hub.Join(slot, RoomId(slot <= 10 ? "live://1" : "chat://1"));
+    }
+  }
+  void Push(const std::string& room, char name) {
+    EXPECT_EQ(hub.PushRoom(room, 1, std::string(84, name)), Pushed::kQueued);
+  }
+  std::size_t Flush() {
+    const std::size_t before = sink.sent.size();
+    while (hub.Flush(1)) {
+    }
+    return sink.sent.size() - before;
+  }
+
+  std::int64_t now_us = 1'000'000;
+  RecordingSink sink;
+  Hub hub{{.batch_messages_max = 5,
+           .hot_bytes_per_s = 10'000,
+           .hot_windows = {{"live", Duration(80)}},
+           .now_us = [this] { return now_us; }},
+          sink};
+};
+
+TEST_F(HotRooms, GatherUntilTheirBudgetHasPaidAtMostTheirWindow) {
+  Push("live://1", 'a');
+  EXPECT_EQ(Flush(), 10U);  // a lone one leaves at once
+  EXPECT_EQ(hub.NextPaceMs(now_us / 1000), -1);
+  Push("live://1", 'b');
+  now_us += 30'000;
+  Push("live://1", 'c');
+  EXPECT_EQ(Flush(), 0U);
+  EXPECT_EQ(hub.counts().widened.value(), 1U);
+  EXPECT_EQ(hub.NextPaceMs(now_us / 1000), 50);
+  now_us += 50'000;
+  EXPECT_EQ(Flush(), 10U);
+  EXPECT_EQ(sink.sent.back().messages, 2U);
+  now_us += 80'000;
+  Push("live://1", 'd');  // paid
+  EXPECT_EQ(Flush(), 10U);
+}
+
+TEST_F(HotRooms, OfAnotherTypeNeverWait) {
+  for (int i = 0; i < 3; ++i) {
+    Push("chat://1", 'a');
+    EXPECT_EQ(Flush(), 10U);
+  }
+  EXPECT_EQ(hub.counts().widened.value(), 0U);
+}
+
+TEST_F(HotRooms, AWholeBatchWaitsForNothing) {
+  Push("live://1", 'a');
+  EXPECT_EQ(Flush(), 10U);
+  for (int i = 0; i < 5; ++i)
+    Push("live://1", 'b');
+  EXPECT_EQ(Flush(), 0U);
+  Push("live://1", 'c');
+  EXPECT_EQ(Flush(), 10U);
+  EXPECT_EQ(sink.sent.back().messages, 5U);
+}
+
+TEST_F(HotRooms, OneThatEmptiesWhileItIsHeldIsForgotten) {
+  Push("live://1", 'a');
+  EXPECT_EQ(Flush(), 10U);
+  Push("live://1", 'b');
+  EXPECT_EQ(Flush(), 0U);
+  for (Slot slot = 1; slot <= 10; ++slot)
+    hub.Leave(slot);
+  now_us += 80'000;
+  EXPECT_EQ(Flush(), 0U);
+  EXPECT_EQ(hub.rooms(), 1U);
+  EXPECT_EQ(hub.NextPaceMs(now_us / 1000), -1);
+}
+
 TEST(HubLimits, RoomsAndAcceptsAreBounded) {
   RecordingSink sink;
   Hub hub({.rooms_max = 1, .accepts_max = 2}, sink);
