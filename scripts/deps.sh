@@ -2,7 +2,7 @@
 # Installs what is missing, by Debian package name.  usage: scripts/deps.sh [build | test | all]
 #
 #   build   what compiling and running needs (the default)
-#   test    the same, and chromium, Node and npm for the browser test
+#   test    the same, chromium, Node and npm for the browser test, strace and valgrind for the gate
 #   all     the same, and clang, clang-tidy, clang-format and libFuzzer for lint, asan, tsan, fuzz
 #
 # When nothing is missing this costs milliseconds and needs neither network nor root.
@@ -14,6 +14,7 @@ build=(g++ cmake ninja-build pkg-config git curl ccache mold
   libyaml-cpp-dev libspdlog-dev nlohmann-json3-dev libgtest-dev libgmock-dev libbenchmark-dev
   libssl-dev openssl python3 python3-pytest python3-protobuf)
 browser=(chromium)
+counters=(strace valgrind)
 lint=(clang clang-tidy clang-format libclang-rt-14-dev)
 
 die() { echo "deps: $*" >&2; exit 1; }
@@ -41,7 +42,7 @@ case "${1:-build}" in
   build) wanted=("${build[@]}") ;;
   test | all)
     node=$(node_wanted)
-    wanted=("${build[@]}" "${browser[@]}")
+    wanted=("${build[@]}" "${browser[@]}" "${counters[@]}")
     [[ -z $node ]] || mapfile -t -O "${#wanted[@]}" wanted <<<"$node"
     [[ $1 == test ]] || wanted+=("${lint[@]}") ;;
   *) die "unknown argument '$1' (build, test or all)" ;;
