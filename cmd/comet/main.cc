@@ -1,14 +1,14 @@
 // comet: holds the client connections.  This page is the wiring diagram; see internal/README.md.
-#include <csignal>
-#include <cstdio>
+#include <string>
 
-#include "base/log.h"
 #include "bus/nats.h"
 #include "bus/registry.h"
-#include "comet/admin.h"
 #include "comet/config.h"
 #include "comet/process.h"
 #include "comet/shard.h"
+#include "comet/stats.h"
+#include "daemon/admin.h"
+#include "daemon/daemon.h"
 #include "downlink/interest.h"
 #include "downlink/push_door.h"
 #include "hub/directory.h"
@@ -22,20 +22,18 @@ namespace session = encke::session;
 namespace uplink = encke::uplink;
 namespace downlink = encke::downlink;
 using encke::Duration;
+using encke::Ok;
+using encke::Status;
 
 namespace {
 
-int Fail(const encke::Error& error) {
-  std::fprintf(stderr, "comet: %s\n", error.text.c_str());
-  return 2;
-}
-
-int Run(const comet::CometConfig& config, const std::string& path) {
+Status Run(comet::CometConfig config, const std::string& path) {
+  if (auto fits = comet::FitToLimits(&config); !fits) return fits;
   auto nats = encke::bus::Nats::Connect(config.nats);
-  if (!nats) return Fail(nats.error());
-  if (auto made = (*nats)->EnsureBuckets(config.nats_replicas); !made) return Fail(made.error());
+  if (!nats) return nats.error();
+  if (auto made = (*nats)->EnsureBuckets(config.nats_replicas); !made) return made.error();
   auto tls = comet::LoadTls(config);
-  if (!tls) return Fail(tls.error());
+  if (!tls) return tls.error();
   const comet::Boot boot = comet::NewBoot();
 
   encke::hub::Directory directory;                // key -> shard, slot
@@ -47,24 +45,24 @@ int Run(const comet::CometConfig& config, const std::string& path) {
   if (auto made = shards.Make(config.shards, config.shard,
                               {logic, interest, directory, census, addresses, shards});
       !made) {
-    return Fail(made.error());
+    return made.error();
   }
   shards[0].EveryTick([&interest](std::int64_t now_ms) { interest.Tick(now_ms); });
   downlink::PushDoor pushes({}, interest, directory, shards.ports(), config.id, boot);  // from jobs
 
-  comet::Admin admin(config.admin_listen,
-                     {.stats =
-                          [&] {
-                            return comet::StatsView{
-                                shards.views(), &logic.stats(),   &interest,         &census,
-                                &addresses,     &pushes.counts(), &(*nats)->counts()};
-                          },
-                      .unready = [&] { return comet::WhyUnready(logic, **nats, shards); }});
-  if (auto port = admin.Start(); !port) return Fail(port.error());
+  encke::daemon::Admin admin(
+      config.admin_listen,
+      {.metrics =
+           [&] {
+             return comet::MetricsText({shards.views(), &logic.stats(), &interest, &census,
+                                        &addresses, &pushes.counts(), nats->get()});
+           },
+       .unready = [&](auto tell) { tell(comet::WhyUnready(logic, **nats, shards)); }});
+  if (auto port = admin.Start(); !port) return port.error();
   const auto push_service = pushes.MakeService();
   auto grpc = encke::rpc::Server::Start({.address = config.grpc_listen}, {push_service.get()});
-  if (!grpc) return Fail(grpc.error());
-  if (auto open = shards.Open(comet::DoorsOf(config, tls->get())); !open) return Fail(open.error());
+  if (!grpc) return grpc.error();
+  if (auto open = shards.Open(comet::DoorsOf(config, tls->get())); !open) return open.error();
 
   shards.Start();
   logic.Start(
@@ -81,19 +79,11 @@ int Run(const comet::CometConfig& config, const std::string& path) {
   (*grpc)->Stop(Duration(500));
   admin.Stop();
   shards.Stop();
-  return 0;
+  return Ok{};
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  const auto arguments = comet::ParseArguments(argc, argv, "configs/comet.yaml");
-  if (!arguments) return Fail(arguments.error());
-  auto config = comet::LoadConfig(arguments->config);
-  if (!config) return Fail(config.error());
-  if (arguments->check_only) return std::puts("configuration is fine") < 0;
-  if (auto log = encke::log::Init("comet", config->log_level); !log) return Fail(log.error());
-  comet::HoldSignals();
-  if (auto fits = comet::FitToLimits(&*config); !fits) return Fail(fits.error());
-  return Run(*config, arguments->config);
+  return encke::daemon::Main(argc, argv, "comet", comet::LoadConfig, Run);
 }

@@ -1,9 +1,9 @@
 // logic: sessions, presence and the HTTP API.  This page is the wiring diagram; see
 // internal/README.md.
-#include <cstdio>
+#include <string>
 
-#include "base/log.h"
-#include "logic/admin.h"
+#include "daemon/admin.h"
+#include "daemon/daemon.h"
 #include "logic/config.h"
 #include "logic/demo_page.h"
 #include "logic/http_api.h"
@@ -19,24 +19,20 @@ namespace store = encke::store;
 namespace bus = encke::bus;
 namespace push = encke::push;
 namespace timeline = encke::timeline;
+using encke::Ok;
+using encke::Status;
 
 namespace {
 
-int Fail(const encke::Error& error) {
-  std::fprintf(stderr, "logic: %s\n", error.text.c_str());
-  return 2;
-}
-
-int Run(const logic::LogicConfig& config, const std::string& path) {
+Status Run(const logic::LogicConfig& config, const std::string& path) {
   auto auth = auth::Auth::Make(config.auth);  // who may come
-  if (!auth) return Fail(auth.error());
+  if (!auth) return auth.error();
   auto keys = auth::ApiKeys::Make(config.api_keys);  // who may push
-  if (!keys) return Fail(keys.error());
+  if (!keys) return keys.error();
   auto nats = bus::Nats::Connect(config.nats);
-  if (!nats) return Fail(nats.error());
-  if (auto made = (*nats)->EnsureLog(config.push_log); !made) return Fail(made.error());
-  if (auto made = (*nats)->EnsureBuckets(config.registry_replicas); !made)
-    return Fail(made.error());
+  if (!nats) return nats.error();
+  if (auto made = (*nats)->EnsureLog(config.push_log); !made) return made.error();
+  if (auto made = (*nats)->EnsureBuckets(config.registry_replicas); !made) return made.error();
 
   bus::Registry registry(**nats, config.registry);         // who else is alive
   store::Redis redis(config.redis);                        // what we remember
@@ -44,7 +40,7 @@ int Run(const logic::LogicConfig& config, const std::string& path) {
   store::Online online(redis, config.door.online_expire);  // how many
   presence::Presence presence(sessions, online, registry, config.presence);
   auto nodes = presence::Nodes::Make(registry, config.nodes);  // where to send clients
-  if (!nodes) return Fail(nodes.error());
+  if (!nodes) return nodes.error();
   bus::Publisher publisher(**nats, config.push_log, config.publish);  // where pushes leave
   store::Timelines timelines(redis);                                  // what was said
   store::Reports reports(redis);                                      // and who got it
@@ -63,7 +59,7 @@ int Run(const logic::LogicConfig& config, const std::string& path) {
   encke::web::HttpServer http(config.http);                // the backends' door
   logic::HttpApi api(http, logic::HttpPorts::Of(relay, presence, **nodes), *keys);
   if (config.demo) logic::ServeDemo(http);
-  logic::Admin admin(
+  encke::daemon::Admin admin(
       config.admin_listen,  // the operators' door
       {.metrics =
            [&] {
@@ -76,27 +72,20 @@ int Run(const logic::LogicConfig& config, const std::string& path) {
   const logic::RedisStop stop(redis);
 
   auto grpc = encke::rpc::Server::Start(config.grpc, {service.get()});
-  if (!grpc) return Fail(grpc.error());
-  if (auto port = http.Start(); !port) return Fail(port.error());
-  if (auto port = admin.Start(); !port) return Fail(port.error());
+  if (!grpc) return grpc.error();
+  if (auto port = http.Start(); !port) return port.error();
+  if (auto port = admin.Start(); !port) return port.error();
 
   logic::Life life(config, path, {**auth, *keys, registry, door, http, **grpc, publisher});
   life.Begin();
   life.WaitForStop();
   life.Leave();
   admin.Stop();
-  return 0;
+  return Ok{};
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  const auto arguments = logic::ParseArguments(argc, argv, "configs/logic.yaml");
-  if (!arguments) return Fail(arguments.error());
-  const auto config = logic::LoadConfig(arguments->config);
-  if (!config) return Fail(config.error());
-  if (arguments->check_only) return std::puts("configuration is fine") < 0;
-  if (auto log = encke::log::Init("logic", config->log_level); !log) return Fail(log.error());
-  logic::HoldSignals();
-  return Run(*config, arguments->config);
+  return encke::daemon::Main(argc, argv, "logic", logic::LoadConfig, Run);
 }

@@ -48,6 +48,9 @@ class Histogram {
   std::atomic<std::uint64_t> sum_{0};
 };
 
+inline double Value(const Counter& counter) { return static_cast<double>(counter.value()); }
+inline double Value(const Gauge& gauge) { return static_cast<double>(gauge.value()); }
+
 // Builds one exposition.  Help and type lines are written once per name, so samples of one name
 // must follow each other.  labels: "" or `reason="slow",via="ws"`.
 class MetricsWriter {

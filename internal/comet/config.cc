@@ -5,10 +5,7 @@
 #include <optional>
 #include <thread>
 
-#include <unistd.h>
-
 #include "base/config.h"
-#include "base/ids.h"
 #include "base/units.h"
 
 namespace encke::comet {
@@ -22,22 +19,11 @@ using std::chrono::seconds;
 constexpr std::int64_t kMillion = 1'000'000;
 constexpr std::int64_t kMega = 1024 * 1024;
 
-std::string HostName() {
-  char name[256] = {};
-  return gethostname(name, sizeof name - 1) == 0 && name[0] != 0 ? name : "comet";
-}
-
 void ReadSelf(ConfigReader& in, CometConfig& out) {
-  in.Key("comet.id", &out.id);
-  in.Key("comet.region", &out.region);
-  in.Key("comet.zone", &out.zone);
-  in.Key("comet.env", &out.env);
   in.Key("comet.public_addrs", &out.public_addrs);
   in.Key("comet.weight", &out.weight, 0, kMillion);
   in.Key("comet.offline", &out.offline);
   in.Key("comet.shards", &out.shards, 0, uplink::AskId::kShardsMax);
-  in.Key("comet.stop_timeout", &out.stop_timeout, milliseconds(100), minutes(10));
-  in.Choice("log.level", &out.log_level, {"debug", "info", "warn", "error"});
 }
 
 void ReadDoors(ConfigReader& in, CometConfig& out) {
@@ -47,7 +33,6 @@ void ReadDoors(ConfigReader& in, CometConfig& out) {
   in.Key("tls.listen", &out.tls_listen);
   in.Key("tls.cert_files", &out.tls.cert_files);
   in.Key("tls.key_files", &out.tls.key_files);
-  in.Key("admin.listen", &out.admin_listen);
   in.Key("grpc.listen", &out.grpc_listen);
   in.Key("grpc.advertise", &out.grpc_advertise);
 }
@@ -90,17 +75,10 @@ void ReadPeers(ConfigReader& in, CometConfig& out) {
   in.Key("logic.bytes_max", &l.bytes_max, kMega, 4096 * kMega);
   in.Key("logic.answer_timeout", &l.answer_timeout, milliseconds(100), minutes(1));
   in.Key("logic.report_interval", &l.report_interval, milliseconds(50), minutes(1));
-  in.Key("nats.servers", &out.nats.servers);
   in.Key("nats.replicas", &out.nats_replicas, 1, 5);
-  in.Key("nats.call_timeout", &out.nats.call_timeout, milliseconds(100), minutes(1));
-  in.Key("nats.connect_timeout", &out.nats.connect_timeout, milliseconds(100), minutes(1));
-  in.Key("registry.put_interval", &out.registry.put_interval, milliseconds(100), minutes(1));
-  in.Key("registry.expire", &out.registry.expire, milliseconds(300), minutes(10));
-  in.Key("registry.distrust", &out.registry.distrust, milliseconds(0), hours(1));
 }
 
 void Derive(CometConfig& out) {
-  if (out.id.empty()) out.id = HostName();
   if (out.shards == 0) {
     out.shards = std::clamp<int>(static_cast<int>(std::thread::hardware_concurrency()), 1,
                                  static_cast<int>(uplink::AskId::kShardsMax));
@@ -111,7 +89,6 @@ void Derive(CometConfig& out) {
   out.logic.comet = out.id;
   out.logic.connect_timeout = out.shard.session.handshake_timeout + seconds(2);
   out.shard.session.report_interval = out.logic.report_interval;
-  out.nats.name = "comet." + out.id;
 }
 
 // "live=500ms"
@@ -146,12 +123,13 @@ Result<CometConfig> LoadConfig(const std::string& path) {
   CometConfig out;
   ConfigReader in;
   if (auto opened = in.Open(path); !opened) return opened.error();
+  daemon::ReadConfig(in, "comet", &out);
   ReadSelf(in, out);
   ReadDoors(in, out);
   ReadSessions(in, out);
   ReadRooms(in, out);
   ReadPeers(in, out);
-  if (auto finished = in.Finish(); !finished) return finished.error();
+  if (auto finished = daemon::FinishConfig(in, "comet", &out); !finished) return finished.error();
   if (auto read = ReadHotWindows(out); !read) return read.error();
   Derive(out);
   if (auto checked = Check(out); !checked) return checked.error();
@@ -159,20 +137,12 @@ Result<CometConfig> LoadConfig(const std::string& path) {
 }
 
 Instance Describe(const CometConfig& config, std::uint64_t boot, std::uint16_t grpc_port) {
-  Instance self;
-  self.set_kind("comet");
-  self.set_id(config.id);
-  self.set_region(config.region);
-  self.set_zone(config.zone);
-  self.set_env(config.env);
-  const std::string host = config.grpc_listen.substr(0, config.grpc_listen.rfind(':'));
-  self.set_grpc(config.grpc_advertise.empty() ? host + ":" + std::to_string(grpc_port)
-                                              : config.grpc_advertise);
+  Instance self = daemon::SelfOf(config, "comet", boot);
+  self.set_grpc(daemon::DialedAt(config.grpc_advertise, config.grpc_listen, grpc_port));
   for (const std::string& address : config.public_addrs)
     self.add_addrs(address);
   self.set_weight(config.weight);
   self.set_offline(config.offline);
-  self.set_boot(boot);
   return self;
 }
 

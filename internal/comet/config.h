@@ -11,8 +11,7 @@
 
 #include "api/registry.pb.h"
 
-#include "bus/nats.h"
-#include "bus/registry.h"
+#include "daemon/config.h"
 #include "downlink/interest.h"
 #include "net/tls.h"
 #include "session/sessions.h"
@@ -20,21 +19,18 @@
 
 namespace encke::comet {
 
-struct CometConfig {
-  std::string id;  // default: the host's name
-  std::string region = "local", zone = "local", env = "dev";
+struct CometConfig : daemon::Config {
+  CometConfig() { admin_listen = "127.0.0.1:3105"; }
+
   std::vector<std::string> public_addrs = {"127.0.0.1"};
   std::int64_t weight = 10;
   bool offline = false;
   int shards = 0;  // 0 = one per core
-  Duration stop_timeout{10'000};
-  std::string log_level = "info";
 
   std::string tcp_listen = "127.0.0.1:3101";  // empty = no such door
   std::string ws_listen = "127.0.0.1:3102";
   std::string wss_listen = "127.0.0.1:3103";  // only with tls.cert_files
   std::string tls_listen = "127.0.0.1:3104";  // only with tls.cert_files
-  std::string admin_listen = "127.0.0.1:3105";
   std::string grpc_listen = "127.0.0.1:3109";
   std::string grpc_advertise;  // what jobs dial; default: grpc_listen
   net::TlsFiles tls;
@@ -44,9 +40,7 @@ struct CometConfig {
   downlink::InterestOptions interest;
   uplink::LogicLinkOptions logic;
   std::vector<std::string> logic_addresses;  // empty = from the registry
-  bus::NatsOptions nats;
-  int nats_replicas = 1;  // of the registry's bucket
-  bus::RegistryOptions registry;
+  int nats_replicas = 1;                     // of the registry's bucket
 };
 
 // Reads the file and the environment, fills in what is derived.

@@ -1,15 +1,13 @@
 #include "comet/process.h"
 
 #include <algorithm>
-#include <csignal>
 #include <string_view>
 #include <utility>
-
-#include <pthread.h>
 
 #include "base/limits.h"
 #include "base/log.h"
 #include "bus/nats.h"
+#include "daemon/signals.h"
 
 namespace encke::comet {
 namespace {
@@ -17,15 +15,6 @@ namespace {
 constexpr std::size_t kFilesReserved = 256;  // admin, gRPC to every job and logic, NATS, logs
 constexpr std::size_t kFilesPerShard = 16;   // epoll, mailbox, listeners and their spares
 constexpr std::size_t kConnectionsMost = 10'000'000;
-
-sigset_t HeldSignals() {
-  sigset_t set;
-  sigemptyset(&set);
-  sigaddset(&set, SIGTERM);
-  sigaddset(&set, SIGINT);
-  sigaddset(&set, SIGHUP);
-  return set;
-}
 
 std::vector<std::string> AddressesOf(const std::vector<Instance>& logics) {
   std::vector<std::string> live, offline;
@@ -35,30 +24,6 @@ std::vector<std::string> AddressesOf(const std::vector<Instance>& logics) {
 }
 
 }  // namespace
-
-Result<Arguments> ParseArguments(int argc, char** argv, std::string default_config) {
-  Arguments out{.config = std::move(default_config)};
-  for (int i = 1; i < argc; ++i) {
-    const std::string_view argument = argv[i];
-    if (argument == "--check-config") {
-      out.check_only = true;
-    } else if (argument == "--config" && i + 1 < argc) {
-      out.config = argv[++i];
-    } else if (argument.starts_with("--config=")) {
-      out.config = argument.substr(9);
-    } else {
-      return Error{Errc::kInvalid, "unknown argument " + std::string(argument) +
-                                       "; usage: comet [--config FILE] [--check-config]"};
-    }
-  }
-  return out;
-}
-
-void HoldSignals() {
-  const sigset_t set = HeldSignals();
-  pthread_sigmask(SIG_BLOCK, &set, nullptr);
-  std::signal(SIGPIPE, SIG_IGN);
-}
 
 Status FitToLimits(CometConfig* config) {
   const SystemLimits limits = ReadLimits();
@@ -151,13 +116,7 @@ void Life::Begin(std::uint16_t grpc_port) {
 }
 
 void Life::WaitForStop() {
-  const sigset_t set = HeldSignals();
-  for (;;) {
-    int signal = 0;
-    if (sigwait(&set, &signal) != 0) continue;
-    if (signal != SIGHUP) return log::Info("process.stopping signal={}", signal);
-    Reload();
-  }
+  daemon::WaitForStop([this] { Reload(); });
 }
 
 void Life::Reload() {

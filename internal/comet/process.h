@@ -1,5 +1,5 @@
 #pragma once
-// Process: the life of the comet process: arguments, signals, announcing itself, leaving.
+// Process: the life of the comet process: its limits, announcing itself, reload, leaving.
 //
 // Owner    main.
 // Thread   main's.
@@ -16,15 +16,6 @@
 
 namespace encke::comet {
 
-struct Arguments {
-  std::string config;
-  bool check_only = false;
-};
-
-// [--config FILE] [--check-config]
-Result<Arguments> ParseArguments(int argc, char** argv, std::string default_config);
-// SIGTERM, SIGINT and SIGHUP wait for WaitForStop; before the first thread.
-void HoldSignals();
 // As many open files as the system allows.  connections_max 0 becomes what they carry; a number
 // they do not carry is refused.
 Status FitToLimits(CometConfig* config);

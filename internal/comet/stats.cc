@@ -4,7 +4,7 @@
 
 #include <fmt/core.h>
 
-#include "bus/nats.h"
+#include "daemon/stats.h"
 #include "downlink/interest.h"
 #include "downlink/push_door.h"
 #include "hub/hub.h"
@@ -32,9 +32,6 @@ double Level(const Shards& shards, Gauge session::ShardStats::*gauge) {
     return static_cast<std::uint64_t>((s.sessions->*gauge).value());
   });
 }
-
-double Value(const Counter& counter) { return static_cast<double>(counter.value()); }
-double Value(const Gauge& gauge) { return static_cast<double>(gauge.value()); }
 
 void WriteConnections(MetricsWriter& out, const Shards& shards) {
   for (std::size_t t = 0; t < session::kTransports; ++t) {
@@ -218,11 +215,7 @@ void WriteShared(MetricsWriter& out, const StatsView& view) {
             Value(view.interest->counts().waits_timed_out));
   out.Count("encke_comet_interest_forgotten_total", "rooms left that some job was not told of", "",
             Value(view.interest->counts().forgotten));
-  out.Count("encke_comet_nats_disconnects_total", "connections to NATS lost", "",
-            Value(view.nats->disconnects));
-  out.Count("encke_comet_nats_reconnects_total", "connections to NATS made again", "",
-            Value(view.nats->reconnects));
-  out.Count("encke_comet_nats_errors_total", "errors NATS reported", "", Value(view.nats->errors));
+  daemon::WriteNats(out, "comet", *view.nats);
 }
 
 }  // namespace

@@ -17,7 +17,7 @@ namespace encke::hub {
 struct HubCounts;
 }
 namespace encke::bus {
-struct NatsCounts;
+class Nats;
 }
 namespace encke::uplink {
 class Census;
@@ -49,7 +49,7 @@ struct StatsView {
   const uplink::Census* census;
   const session::Addresses* addresses;
   const downlink::PushDoorCounts* door;
-  const bus::NatsCounts* nats;
+  const bus::Nats* nats;
 };
 
 std::string MetricsText(const StatsView& view);

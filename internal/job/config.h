@@ -10,37 +10,24 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "bus/leases.h"
-#include "bus/nats.h"
-#include "bus/registry.h"
+#include "daemon/config.h"
 #include "job/comet_link.h"
 #include "store/redis.h"
 
 namespace encke::job {
 
-struct Config {
-  std::string id;  // empty in the file: the host's name
-  std::string region = "local";
-  std::string zone = "local";
-  std::string env = "dev";
-  Duration stop_timeout{5000};
-  std::string log_level = "info";
-  std::string admin_listen = "127.0.0.1:3125";
-  bus::NatsOptions nats;
+struct Config : daemon::Config {
+  Config() {
+    stop_timeout = Duration(5000);
+    admin_listen = "127.0.0.1:3125";
+  }
+
   bus::LogOptions push_log;
   store::RedisOptions redis;  // where timelines are
-  bus::RegistryOptions registry;
   bus::LeaseOptions lease;
   LinkOptions link;
 };
 
-struct Arguments {
-  std::string config = "configs/job.yaml";
-  bool check_only = false;
-};
-
-// [--check-config] [--config FILE | FILE]
-Result<Arguments> ParseArguments(int argc, char** argv);
 Result<Config> LoadConfig(const std::string& path);
-Instance Describe(const Config& config, std::uint64_t boot);
 
 }  // namespace encke::job

@@ -9,19 +9,13 @@
 #include "bus/leases.h"
 #include "bus/nats.h"
 #include "bus/registry.h"
+#include "daemon/stats.h"
 #include "job/reader.h"
 #include "job/router.h"
 
 namespace encke::job {
 
 namespace {
-
-double Number(const Counter& counter) { return static_cast<double>(counter.value()); }
-
-template <class T>
-double Number(T value) {
-  return static_cast<double>(value);
-}
 
 std::string Label(std::string_view name, std::string_view value) {
   std::string out(name);
@@ -35,20 +29,20 @@ std::string Label(std::string_view name, std::string_view value) {
 
 void WriteEntries(MetricsWriter& out, const Stats& stats) {
   const char* routed = "log entries routed, by kind";
-  out.Count("encke_job_entries_read_total", "log entries read", "", Number(stats.read));
+  out.Count("encke_job_entries_read_total", "log entries read", "", Value(stats.read));
   out.Count("encke_job_entries_malformed_total", "log entries that are no push", "",
-            Number(stats.malformed));
-  out.Count("encke_job_routed_total", routed, "kind=\"push\"", Number(stats.pushes));
-  out.Count("encke_job_routed_total", routed, "kind=\"room\"", Number(stats.rooms));
-  out.Count("encke_job_routed_total", routed, "kind=\"broadcast\"", Number(stats.broadcasts));
+            Value(stats.malformed));
+  out.Count("encke_job_routed_total", routed, "kind=\"push\"", Value(stats.pushes));
+  out.Count("encke_job_routed_total", routed, "kind=\"room\"", Value(stats.rooms));
+  out.Count("encke_job_routed_total", routed, "kind=\"broadcast\"", Value(stats.broadcasts));
   out.Count("encke_job_unroutable_total", "pushes to a comet that is not in the registry", "",
-            Number(stats.unroutable));
+            Value(stats.unroutable));
 }
 
 void WriteSequence(MetricsWriter& out, const sequence::SequencerCounts& counts) {
   const char* help = "what was found about the order of timelines";
   const auto add = [&](const char* event, const Counter& counter) {
-    out.Count("encke_job_timeline_total", help, Label("event", event), Number(counter));
+    out.Count("encke_job_timeline_total", help, Label("event", event), Value(counter));
   };
   add("gap", counts.gaps);
   add("filled", counts.filled);
@@ -62,21 +56,21 @@ void WriteSequence(MetricsWriter& out, const sequence::SequencerCounts& counts) 
 
 void WriteDeliveries(MetricsWriter& out, const Stats& stats) {
   out.Count("encke_job_deliveries_total", "entries given to a comet's stream", "",
-            Number(stats.deliveries));
-  out.Count("encke_job_acked_total", "entries a comet took over", "", Number(stats.acked));
+            Value(stats.deliveries));
+  out.Count("encke_job_acked_total", "entries a comet took over", "", Value(stats.acked));
   out.Count("encke_job_resent_total", "entries sent again after a reconnect", "",
-            Number(stats.resent));
+            Value(stats.resent));
   out.Count("encke_job_left_behind_total", "entries a stuck comet did not get", "",
-            Number(stats.left_behind));
+            Value(stats.left_behind));
   out.Count("encke_job_undeliverable_total", "entries whose comet went or was restarted", "",
-            Number(stats.undeliverable));
+            Value(stats.undeliverable));
   out.Count("encke_job_not_concerned_total", "entries that waited for a room not on that comet", "",
-            Number(stats.not_concerned));
+            Value(stats.not_concerned));
   WriteSequence(out, stats.sequence);
   out.Count("encke_job_fenced_total", "entries dropped with their partition's lease", "",
-            Number(stats.fenced));
+            Value(stats.fenced));
   out.Count("encke_job_streams_closed_total", "streams to comets that ended", "",
-            Number(stats.streams_closed));
+            Value(stats.streams_closed));
   out.Spread("encke_job_ack_seconds", "queued for a comet to acknowledged by it", "", stats.ack_us,
              1e-6);
   out.Spread("encke_job_route_seconds", "accepted by logic to queued for the comets", "",
@@ -86,14 +80,15 @@ void WriteDeliveries(MetricsWriter& out, const Stats& stats) {
 
 void WritePartitions(MetricsWriter& out, const Readers& readers) {
   const auto views = readers.views();
-  out.Level("encke_job_leases", "partitions this job reads", "", Number(views.size()));
+  out.Level("encke_job_leases", "partitions this job reads", "", static_cast<double>(views.size()));
   for (const ReaderView& view : views) {
     out.Level("encke_job_partition_lag", "entries behind the newest",
-              Label("partition", std::to_string(view.partition)), Number(view.lag));
+              Label("partition", std::to_string(view.partition)), static_cast<double>(view.lag));
   }
   for (const ReaderView& view : views) {
     out.Level("encke_job_partition_checkpoint", "everything up to it is acknowledged",
-              Label("partition", std::to_string(view.partition)), Number(view.checkpoint));
+              Label("partition", std::to_string(view.partition)),
+              static_cast<double>(view.checkpoint));
   }
 }
 
@@ -101,7 +96,7 @@ void WriteLinks(MetricsWriter& out, const Router& router) {
   const auto views = router.views();
   const auto row = [&](const char* name, const char* help, auto value) {
     for (const LinkView& view : views)
-      out.Level(name, help, Label("comet", view.comet), Number(value(view)));
+      out.Level(name, help, Label("comet", view.comet), static_cast<double>(value(view)));
   };
   row("encke_job_link_up", "1: the stream is open and the comet's rooms are known",
       [](const LinkView& view) { return view.up ? 1 : 0; });
@@ -123,12 +118,7 @@ std::string MetricsText(const Parts& parts) {
   WriteDeliveries(out, parts.stats);
   WritePartitions(out, parts.readers);
   WriteLinks(out, parts.router);
-  const bus::NatsCounts& nats = parts.nats.counts();
-  out.Count("encke_job_nats_disconnects_total", "connections to NATS lost", "",
-            Number(nats.disconnects));
-  out.Count("encke_job_nats_reconnects_total", "connections to NATS found again", "",
-            Number(nats.reconnects));
-  out.Count("encke_job_nats_errors_total", "errors NATS told us about", "", Number(nats.errors));
+  daemon::WriteNats(out, "job", parts.nats);
   return out.Take();
 }
 
@@ -148,24 +138,6 @@ std::string WhyUnready(const Parts& parts) {
     if (!view.up) return "no stream to comet " + view.comet;
   }
   return "";
-}
-
-Admin::Admin(const std::string& listen, const Parts& parts)
-    : parts_(parts), server_({.address = listen, .connections_max = 64}) {
-  const auto page = [this](const char* path, const char* type, auto answer) {
-    server_.Route("GET", path, [type, answer](web::HttpRequest&&, const web::Responder& out) {
-      auto [status, body] = answer();
-      out.Send({status, type, std::move(body), {}});
-    });
-  };
-  const char* plain = "text/plain; charset=utf-8";
-  page("/metrics", "text/plain; version=0.0.4; charset=utf-8",
-       [this] { return std::pair(200, MetricsText(parts_)); });
-  page("/healthz", plain, [] { return std::pair(200, std::string("ok\n")); });
-  page("/readyz", plain, [this] {
-    const std::string why = WhyUnready(parts_);
-    return why.empty() ? std::pair(200, std::string("ready\n")) : std::pair(503, why + "\n");
-  });
 }
 
 }  // namespace encke::job

@@ -1,5 +1,5 @@
 #pragma once
-// Stats: what job counts.  Admin: the pages that show it, /metrics, /healthz and /readyz.
+// Stats: what job counts, as /metrics shows it, and whether it is ready.
 //
 // Owner    main.
 // Thread   any.
@@ -10,7 +10,6 @@
 
 #include "base/metrics.h"
 #include "sequence/sequencer.h"
-#include "web/http_server.h"
 
 namespace encke::bus {
 class Leases;
@@ -58,15 +57,5 @@ struct Parts {
 std::string MetricsText(const Parts& parts);
 // Empty: NATS is connected, we hold our share of the leases and read them, every comet is linked.
 std::string WhyUnready(const Parts& parts);
-
-class Admin {
- public:
-  Admin(const std::string& listen, const Parts& parts);
-  Result<std::uint16_t> Start() { return server_.Start(); }
-
- private:
-  const Parts parts_;
-  web::HttpServer server_;
-};
 
 }  // namespace encke::job

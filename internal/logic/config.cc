@@ -1,7 +1,5 @@
 #include "logic/config.h"
 
-#include <unistd.h>
-
 #include "auth/api_keys.h"
 #include "base/config.h"
 
@@ -18,20 +16,6 @@ constexpr std::int64_t kMillion = 1'000'000;
 constexpr std::int64_t kMega = 1 << 20;
 constexpr std::int64_t kPortMax = 65'535;
 
-std::string HostName() {
-  char name[256] = {};
-  return gethostname(name, sizeof(name) - 1) == 0 && name[0] != 0 ? name : "logic";
-}
-
-void ReadSelf(ConfigReader& in, LogicConfig& out) {
-  in.Key("logic.id", &out.id);
-  in.Key("logic.region", &out.region);
-  in.Key("logic.zone", &out.zone);
-  in.Key("logic.env", &out.env);
-  in.Key("logic.stop_timeout", &out.stop_timeout, milliseconds(100), minutes(10));
-  in.Choice("log.level", &out.log_level, {"debug", "info", "warn", "error"});
-}
-
 void ReadDoors(ConfigReader& in, LogicConfig& out) {
   in.Key("http.listen", &out.http.address);
   in.Key("http.threads", &out.http.threads, 1, 64);
@@ -41,7 +25,6 @@ void ReadDoors(ConfigReader& in, LogicConfig& out) {
   in.Key("http.idle_timeout", &out.http.idle_timeout, seconds(1), hours(1));
   in.Key("http.demo", &out.demo);
   in.Key("api.keys", &out.api_keys);
-  in.Key("admin.listen", &out.admin_listen);
   in.Key("grpc.listen", &out.grpc.address);
   in.Key("grpc.advertise", &out.grpc_advertise);
 }
@@ -73,23 +56,10 @@ void ReadStore(ConfigReader& in, LogicConfig& out) {
 }
 
 void ReadBus(ConfigReader& in, LogicConfig& out) {
-  in.Key("nats.servers", &out.nats.servers);
-  in.Key("nats.call_timeout", &out.nats.call_timeout, milliseconds(100), minutes(1));
-  in.Key("nats.connect_timeout", &out.nats.connect_timeout, milliseconds(100), minutes(1));
-  bus::LogOptions& log = out.push_log;
-  in.Key("push_log.stream", &log.stream);
-  in.Key("push_log.subject", &log.subject);
-  in.Key("push_log.partitions", &log.partitions, 1, 1024);
-  in.Key("push_log.replicas", &log.replicas, 1, 5);
-  in.Key("push_log.max_age", &log.max_age, seconds(10), hours(24 * 365));
-  in.Key("push_log.max_bytes", &log.max_bytes, kMega, kMega * kMega);
-  in.Key("push_log.duplicate_window", &log.duplicate_window, seconds(1), hours(1));
+  daemon::ReadPushLog(in, &out.push_log);
   in.Key("publish.in_flight_max", &out.publish.in_flight_max, 1, kMillion);
   in.Key("publish.ack_timeout", &out.publish.ack_timeout, milliseconds(50), minutes(1));
   in.Key("registry.replicas", &out.registry_replicas, 1, 5);
-  in.Key("registry.put_interval", &out.registry.put_interval, milliseconds(100), minutes(1));
-  in.Key("registry.expire", &out.registry.expire, milliseconds(300), minutes(10));
-  in.Key("registry.distrust", &out.registry.distrust, milliseconds(0), hours(1));
 }
 
 void ReadNodes(ConfigReader& in, LogicConfig& out) {
@@ -121,10 +91,8 @@ void ReadTimelines(ConfigReader& in, LogicConfig& out) {
 }
 
 void Derive(LogicConfig& out) {
-  if (out.id.empty()) out.id = HostName();
   out.door.heartbeat = out.nodes.heartbeat * out.nodes.heartbeat_max;
   out.door.session_expire = out.sessions.expire;
-  out.nats.name = "logic." + out.id;
 }
 
 // Anybody may say to be anybody in mode goim: not on an open door by accident.
@@ -143,11 +111,8 @@ Status CheckOpenness(const LogicConfig& config) {
 }
 
 Status Check(const LogicConfig& config) {
-  if (config.grpc.address.empty() || config.http.address.empty() || config.admin_listen.empty()) {
-    return Error{Errc::kInvalid, "http.listen, grpc.listen, admin.listen: must not be empty"};
-  }
-  if (config.registry.expire <= config.registry.put_interval) {
-    return Error{Errc::kInvalid, "registry.expire: must be longer than registry.put_interval"};
+  if (config.grpc.address.empty() || config.http.address.empty()) {
+    return Error{Errc::kInvalid, "http.listen, grpc.listen: must not be empty"};
   }
   if (config.client_publish.op_min > config.client_publish.op_max) {
     return Error{Errc::kInvalid, "client_publish.op_min: must not be above client_publish.op_max"};
@@ -165,14 +130,16 @@ Status Check(const LogicConfig& config) {
 
 Result<LogicConfig> Read(ConfigReader& in) {
   LogicConfig out;
-  ReadSelf(in, out);
+  daemon::ReadConfig(in, "logic", &out);
   ReadDoors(in, out);
   ReadAuth(in, out);
   ReadStore(in, out);
   ReadBus(in, out);
   ReadNodes(in, out);
   ReadTimelines(in, out);
-  if (Status finished = in.Finish(); !finished) return finished.error();
+  if (Status finished = daemon::FinishConfig(in, "logic", &out); !finished) {
+    return finished.error();
+  }
   Derive(out);
   if (Status checked = Check(out); !checked) return checked.error();
   return out;
@@ -180,7 +147,8 @@ Result<LogicConfig> Read(ConfigReader& in) {
 
 }  // namespace
 
-LogicConfig::LogicConfig() : admin_listen("127.0.0.1:3115") {
+LogicConfig::LogicConfig() {
+  admin_listen = "127.0.0.1:3115";
   http.address = "127.0.0.1:3111";
   grpc.address = "127.0.0.1:3119";
 }
@@ -198,16 +166,8 @@ Result<LogicConfig> ParseConfig(std::string_view text) {
 }
 
 Instance Describe(const LogicConfig& config, std::uint64_t boot, std::uint16_t grpc_port) {
-  Instance self;
-  self.set_kind("logic");
-  self.set_id(config.id);
-  self.set_region(config.region);
-  self.set_zone(config.zone);
-  self.set_env(config.env);
-  const std::string host = config.grpc.address.substr(0, config.grpc.address.rfind(':'));
-  self.set_grpc(config.grpc_advertise.empty() ? host + ":" + std::to_string(grpc_port)
-                                              : config.grpc_advertise);
-  self.set_boot(boot);
+  Instance self = daemon::SelfOf(config, "logic", boot);
+  self.set_grpc(daemon::DialedAt(config.grpc_advertise, config.grpc.address, grpc_port));
   return self;
 }
 

@@ -13,9 +13,8 @@
 #include "api/registry.pb.h"
 
 #include "auth/auth.h"
-#include "bus/nats.h"
 #include "bus/push_log.h"
-#include "bus/registry.h"
+#include "daemon/config.h"
 #include "presence/nodes.h"
 #include "presence/presence.h"
 #include "presence/session_door.h"
@@ -28,16 +27,10 @@
 
 namespace encke::logic {
 
-struct LogicConfig {
-  std::string id;  // default: the host's name
-  std::string region = "local", zone = "local", env = "dev";
-  Duration stop_timeout{10'000};
-  std::string log_level = "info";
-
+struct LogicConfig : daemon::Config {
   web::HttpOptions http;
   bool demo = true;
   std::vector<std::string> api_keys;
-  std::string admin_listen;
   rpc::ServerOptions grpc;
   std::string grpc_advertise;  // what comets dial; default: grpc.listen
 
@@ -50,11 +43,9 @@ struct LogicConfig {
   timeline::TimelinePlan timelines;
   push::ClientPublishOptions client_publish;
 
-  bus::NatsOptions nats;
   bus::LogOptions push_log;
   bus::PublisherOptions publish;
   int registry_replicas = 1;
-  bus::RegistryOptions registry;
 
   LogicConfig();
 };

@@ -1,55 +1,13 @@
 #include "logic/process.h"
 
 #include <algorithm>
-#include <csignal>
-#include <string_view>
 #include <utility>
-
-#include <pthread.h>
 
 #include "base/log.h"
 #include "base/threads.h"
+#include "daemon/signals.h"
 
 namespace encke::logic {
-
-namespace {
-
-sigset_t HeldSignals() {
-  sigset_t set;
-  sigemptyset(&set);
-  sigaddset(&set, SIGTERM);
-  sigaddset(&set, SIGINT);
-  sigaddset(&set, SIGHUP);
-  return set;
-}
-
-}  // namespace
-
-Result<Arguments> ParseArguments(int argc, char** argv, std::string default_config) {
-  Arguments out{.config = std::move(default_config)};
-  for (int i = 1; i < argc; ++i) {
-    const std::string_view argument = argv[i];
-    if (argument == "--check-config") {
-      out.check_only = true;
-    } else if (argument == "--config" && i + 1 < argc) {
-      out.config = argv[++i];
-    } else if (argument.starts_with("--config=")) {
-      out.config = argument.substr(9);
-    } else if (!argument.starts_with("-")) {
-      out.config = argument;
-    } else {
-      return Error{Errc::kInvalid, "unknown argument " + std::string(argument) +
-                                       "; usage: logic [--config FILE] [--check-config]"};
-    }
-  }
-  return out;
-}
-
-void HoldSignals() {
-  const sigset_t set = HeldSignals();
-  pthread_sigmask(SIG_BLOCK, &set, nullptr);
-  std::signal(SIGPIPE, SIG_IGN);
-}
 
 void WhyUnready(store::Redis& redis,
                 const bus::Nats& nats,
@@ -81,13 +39,7 @@ void Life::Begin() {
 }
 
 void Life::WaitForStop() {
-  const sigset_t set = HeldSignals();
-  while (true) {
-    int signal = 0;
-    if (sigwait(&set, &signal) != 0) continue;
-    if (signal != SIGHUP) return log::Info("process.stopping signal={}", signal);
-    Reload();
-  }
+  daemon::WaitForStop([this] { Reload(); });
 }
 
 void Life::Reload() {

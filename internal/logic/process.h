@@ -1,5 +1,5 @@
 #pragma once
-// Process: the life of the logic process: arguments, signals, readiness, announcing, leaving.
+// Process: the life of the logic process: readiness, announcing, reload, leaving.
 //
 // Owner    main.
 // Thread   main's; WhyUnready any.
@@ -22,16 +22,6 @@
 #include "web/http_server.h"
 
 namespace encke::logic {
-
-struct Arguments {
-  std::string config;
-  bool check_only = false;
-};
-
-// [FILE | --config FILE] [--check-config]
-Result<Arguments> ParseArguments(int argc, char** argv, std::string default_config);
-// SIGTERM, SIGINT and SIGHUP wait for WaitForStop; before the first thread.
-void HoldSignals();
 
 // Empty when Redis answered a PING just now, NATS is connected and the registry was read.
 void WhyUnready(store::Redis& redis,

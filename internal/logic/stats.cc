@@ -2,11 +2,11 @@
 
 #include <fmt/core.h>
 
+#include "daemon/stats.h"
+
 namespace encke::logic {
 
 namespace {
-
-double Value(const Counter& counter) { return static_cast<double>(counter.value()); }
 
 // One metric whose samples differ in one label.
 class Family {
@@ -158,11 +158,7 @@ void WriteBus(MetricsWriter& out, const bus::Publisher& publisher, const bus::Na
       .Add("retried", c.retried)
       .Add("failed", c.failed);
   out.Spread("encke_logic_publish_ack_seconds", "published until acknowledged", "", c.ack_us, 1e-6);
-  out.Level("encke_logic_nats_up", "1 while NATS is connected", "", nats.connected() ? 1 : 0);
-  Family(out, "encke_logic_nats_events_total", "what happened to the connection to NATS", "event")
-      .Add("disconnect", nats.counts().disconnects)
-      .Add("reconnect", nats.counts().reconnects)
-      .Add("error", nats.counts().errors);
+  daemon::WriteNats(out, "logic", nats);
 }
 
 }  // namespace

@@ -65,26 +65,5 @@ TEST(JobConfig, RefusesWhatCannotWork) {
   EXPECT_NE(Refusal("registry:\n  expire: 3s\n").find("registry.expire"), std::string::npos);
 }
 
-Result<Arguments> Parse(std::vector<std::string> words) {
-  std::vector<char*> argv = {nullptr};
-  for (auto& word : words)
-    argv.push_back(word.data());
-  return ParseArguments(static_cast<int>(argv.size()), argv.data());
-}
-
-TEST(JobArguments, NameTheFileInEitherWay) {
-  EXPECT_EQ(Parse({})->config, "configs/job.yaml");
-  EXPECT_EQ(Parse({"--config", "a.yaml"})->config, "a.yaml");
-  const auto both = Parse({"--check-config", "b.yaml"});
-  EXPECT_EQ(both->config, "b.yaml");
-  EXPECT_TRUE(both->check_only);
-}
-
-TEST(JobArguments, RefuseWhatTheyDoNotKnow) {
-  EXPECT_FALSE(Parse({"--config"}));
-  EXPECT_FALSE(Parse({"--frobnicate"}));
-  EXPECT_FALSE(Parse({"a.yaml", "b.yaml"}));
-}
-
 }  // namespace
 }  // namespace encke::job

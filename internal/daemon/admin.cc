@@ -1,9 +1,8 @@
-#include "logic/admin.h"
+#include "daemon/admin.h"
 
 #include <utility>
 
-namespace encke::logic {
-
+namespace encke::daemon {
 namespace {
 
 web::HttpReply Text(int status, std::string body) {
@@ -15,19 +14,19 @@ web::HttpReply Text(int status, std::string body) {
 
 }  // namespace
 
-Admin::Admin(const std::string& address, AdminSources sources)
-    : sources_(std::move(sources)), http_({.address = address}) {
+Admin::Admin(const std::string& address, AdminPages pages)
+    : pages_(std::move(pages)), http_({.address = address, .threads = 2, .connections_max = 64}) {
   http_.Route("GET", "/metrics", [this](web::HttpRequest&&, const web::Responder& out) {
-    out.Send(Text(200, sources_.metrics()));
+    out.Send(Text(200, pages_.metrics()));
   });
   http_.Route("GET", "/healthz", [](web::HttpRequest&&, const web::Responder& out) {
     out.Send(Text(200, "alive\n"));
   });
   http_.Route("GET", "/readyz", [this](web::HttpRequest&&, const web::Responder& out) {
-    sources_.unready([out](const std::string& why) {
+    pages_.unready([out](const std::string& why) {
       out.Send(why.empty() ? Text(200, "ready\n") : Text(503, why + "\n"));
     });
   });
 }
 
-}  // namespace encke::logic
+}  // namespace encke::daemon

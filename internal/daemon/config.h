@@ -1,0 +1,44 @@
+#pragma once
+// Config: what every daemon's file may say; each daemon's own Config adds its keys.
+//
+// Owner    main.
+// Thread   any, once loaded.
+// Limit    ranges in config.cc, one row per key.
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "api/registry.pb.h"
+
+#include "base/clock.h"
+#include "base/config.h"
+#include "base/result.h"
+#include "bus/nats.h"
+#include "bus/registry.h"
+
+namespace encke::daemon {
+
+struct Config {
+  std::string id;  // default: the host's name
+  std::string region = "local", zone = "local", env = "dev";
+  Duration stop_timeout{10'000};
+  std::string log_level = "info";
+  std::string admin_listen;
+  bus::NatsOptions nats;
+  bus::RegistryOptions registry;
+};
+
+// The rows <kind>.id, region, zone, env, stop_timeout; log.level; admin.listen; nats.*; registry.*.
+void ReadConfig(ConfigReader& in, std::string_view kind, Config* out);
+// The rows push_log.*, for those who name the log.
+void ReadPushLog(ConfigReader& in, bus::LogOptions* out);
+// Ends the reading: the first wrong row, or what the rows together cannot mean.  Fills in names.
+Status FinishConfig(ConfigReader& in, std::string_view kind, Config* out);
+
+// What the registry is told of any daemon; boot changes with every start.
+Instance SelfOf(const Config& config, std::string_view kind, std::uint64_t boot);
+// host:port for others to dial: what is advertised, or where we listen.
+std::string DialedAt(const std::string& advertise, const std::string& listen, std::uint16_t port);
+
+}  // namespace encke::daemon
