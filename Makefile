@@ -6,10 +6,10 @@ SRC     = $(shell git ls-files -co --exclude-standard '*.h' '*.cc')
 -include Makefile.local#            your own PRESET, CORES; ignored by git
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build run stop test fuzz bench lint format clean
+.PHONY: help deps build run stop test fuzz bench bench-million lint format clean
 
 help:    ## print this list
-	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 deps:    ## install compilers, libraries and servers (Debian packages)
 	@scripts/deps.sh $(if $(filter asan tsan fuzz,$(PRESET)),all)
 build: deps ## compile PRESET (default release)
@@ -26,8 +26,10 @@ fuzz:    ## fuzz every parser for TIME seconds each (default 60)
 	@scripts/deps.sh all
 	@$(MAKE) build PRESET=fuzz
 	@scripts/fuzz.sh build/fuzz $(or $(TIME),60)
-bench: build ## room loads on this machine, a line of JSON each (bench/README.md)
-	@scripts/bench.sh $(BUILD)
+bench: build ## every claim on a small scale, in five minutes (bench/README.md)
+	@ENCKE_BUILD=$(BUILD) python3 bench/lab/short.py
+bench-million: build ## a million connections on this machine: the headline run
+	@ENCKE_BUILD=$(BUILD) python3 bench/lab/million.py
 lint: build ## layers, sizes, format, clang-tidy
 	@scripts/deps.sh all
 	@python3 scripts/tidy.py

@@ -2,6 +2,7 @@
 """The headline run: a million real connections on this machine, all authenticated, in one room.
 
 usage: bench/lab/million.py [--connections=1000000] [--idle=40] [--pushes=20] [--storm_rate=6000]
+                            [--phases=idle,pushes,storm]
 
 Ramp through logic and Redis; idle with heartbeats every 240 s, then every 30 s; pushes to the one
 room, each counted at every connection; then everybody is dropped and comes back while pushes go on.
@@ -30,6 +31,7 @@ def parse():
     parser.add_argument("--pushes", type=int, default=20)
     parser.add_argument("--push_rate", type=float, default=0.2)
     parser.add_argument("--ramp_rate", type=float, default=0, help="0 = as fast as answered")
+    parser.add_argument("--phases", default="idle,pushes,storm", help="after the ramp")
     parser.add_argument("--storm_rate", type=float, default=6000,
                         help="reconnects per second; what logic and redis may be asked")
     return parser.parse_args()
@@ -154,14 +156,18 @@ class Million:
         return round(max(rates, default=0))
 
     def run(self):
+        phases = self.o.phases.split(",")
         self.ramp()
-        for heartbeat in (240, 30):
-            self.idle(heartbeat)
-        self.report.table("idle", self.rows)
-        self.crew.all("heartbeat", seconds=240)
-        self.pushes(1, "pushes")
-        self.storm()
-        self.pushes(2, "pushes after the storm")
+        if "idle" in phases:
+            for heartbeat in (240, 30):
+                self.idle(heartbeat)
+            self.report.table("idle", self.rows)
+            self.crew.all("heartbeat", seconds=240)
+        if "pushes" in phases:
+            self.pushes(1, "pushes")
+        if "storm" in phases:
+            self.storm()
+            self.pushes(2, "pushes after the storm")
         self.pusher.quit()
 
 

@@ -5,7 +5,7 @@ usage: bench/lab/mixed.py [--big=15000] [--big_rate=40] [--rooms=100] [--members
                           [--seconds=20] [--no_slices]
 
 The small rooms' latency is measured by a client process of their own. --no_slices repeats the run
-with flushes that never yield (room.slice: 0), for comparison.
+with flushes that never yield (room.slice_us: 0), for comparison.
 """
 import argparse
 import sys
@@ -81,7 +81,7 @@ def main():
     report.check("small rooms: lost", row["small_lost"], at_most=0)
     report.check("big room: lost", row["big"]["lost"], at_most=0)
     if options.no_slices:
-        one_run(options, {"ENCKE_ROOM_SLICE": "0"}, report, "without slices")
+        one_run(options, {"ENCKE_ROOM_SLICE_US": "0"}, report, "without slices")
     sys.exit(0 if report.save(told) else 1)
 
 
