@@ -67,7 +67,8 @@ Status Run(comet::CometConfig config, const std::string& path) {
   shards.Start();
   logic.Start(
       {.answer = [&shards](encke::ConnectReply reply) { comet::Deliver(shards, std::move(reply)); },
-       .announce = [&shards] { shards.Announce(); }});
+       .announce = [&shards] { shards.Announce(); },
+       .reply = [&shards](encke::Reply reply) { comet::Deliver(shards, std::move(reply)); }});
   encke::bus::Registry registry(**nats, config.registry);  // who else is alive
   comet::Life life(config, path, boot, registry, logic, shards, addresses, tls->get());
   life.Begin((*grpc)->port());

@@ -68,6 +68,22 @@ void ReadRooms(ConfigReader& in, CometConfig& out) {
   in.Key("room.linger", &out.interest.linger, milliseconds(0), hours(1));
 }
 
+void ReadVersion2(ConfigReader& in, CometConfig& out) {
+  talk::TalkOptions& t = out.shard.talk;
+  in.Key("version2.rooms_max", &t.rooms_max, 1, 10'000);
+  in.Key("version2.requests_max", &t.requests_max, 1, 1'000);
+  in.Key("version2.waiting_max", &t.waiting_max, 1, 100 * kMillion);
+  in.Key("version2.request_timeout", &out.logic.request_timeout, milliseconds(100), minutes(1));
+  in.Key("version2.sync_pushes_max", &t.sync_pushes_max, 1, 10'000);
+  in.Key("version2.sync_bytes_max", &t.sync_bytes_max, 4 * 1024, 16 * kMega);
+  in.Key("version2.publish_rate", &t.publish_rate, 0.01, 1e6);
+  in.Key("version2.publish_burst", &t.publish_burst, 1, 1e6);
+  std::vector<std::string> keep;
+  in.Key("room.slow_keep", &keep);
+  for (const std::string& type : keep)
+    t.slow[type] = talk::Slow::kKeep;
+}
+
 void ReadPeers(ConfigReader& in, CometConfig& out) {
   uplink::LogicLinkOptions& l = out.logic;
   in.Key("logic.addresses", &out.logic_addresses);
@@ -87,6 +103,7 @@ void Derive(CometConfig& out) {
     out.shard.hub.sends_per_turn = std::numeric_limits<std::size_t>::max();
   }
   out.logic.comet = out.id;
+  out.shard.talk.server = out.id;
   out.logic.connect_timeout = out.shard.session.handshake_timeout + seconds(2);
   out.shard.session.report_interval = out.logic.report_interval;
 }
@@ -128,6 +145,7 @@ Result<CometConfig> LoadConfig(const std::string& path) {
   ReadDoors(in, out);
   ReadSessions(in, out);
   ReadRooms(in, out);
+  ReadVersion2(in, out);
   ReadPeers(in, out);
   if (auto finished = daemon::FinishConfig(in, "comet", &out); !finished) return finished.error();
   if (auto read = ReadHotWindows(out); !read) return read.error();

@@ -68,6 +68,11 @@ void Deliver(Shards& shards, ConnectReply reply) {
   });
 }
 
+void Deliver(Shards& shards, Reply reply) {
+  const std::uint32_t shard = talk::ShardOf(reply.id());
+  shards.Tell(shard, [reply = std::move(reply)](session::Sessions& home) { home.Hear(reply); });
+}
+
 std::string WhyUnready(const uplink::LogicLink& logic, const bus::Nats& nats, Shards& shards) {
   if (!logic.up()) return "no stream to a logic";
   if (!nats.connected()) return "NATS is away";

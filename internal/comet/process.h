@@ -28,6 +28,7 @@ Result<std::unique_ptr<net::Tls>> LoadTls(const CometConfig& config);
 std::vector<Door> DoorsOf(const CometConfig& config, net::Tls* tls);
 // An answer from logic goes to the shard that asked.
 void Deliver(Shards& shards, ConnectReply reply);
+void Deliver(Shards& shards, Reply reply);
 // Empty: logic's stream is up, NATS is connected and every shard answered within a second.
 std::string WhyUnready(const uplink::LogicLink& logic, const bus::Nats& nats, Shards& shards);
 

@@ -91,8 +91,10 @@ void Shard::FlushSlice() {
 }
 
 ShardView Shard::view() const {
-  return {&sessions_->stats(), &sessions_->hub().counts(), &sessions_->connections().counts(),
-          &loop_->turn_us(),   &loop_->posts_refused(),    loop_->mailbox_depth()};
+  return {&sessions_->stats(),        &sessions_->talks().stats(),
+          &sessions_->hub().counts(), &sessions_->connections().counts(),
+          &loop_->turn_us(),          &loop_->posts_refused(),
+          loop_->mailbox_depth()};
 }
 
 // ---- all of them --------------------------------------------------------------------------------

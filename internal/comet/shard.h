@@ -39,6 +39,9 @@ class Shard final : public downlink::ShardPort {
   bool Post(std::function<void()> task) override;
   hub::Hub& hub() override { return sessions_->hub(); }
   void FlushSoon() override;
+  void Kick(hub::Slot slot, const std::string& reason) override { sessions_->Kick(slot, reason); }
+  void Join(hub::Slot slot, const std::string& room) override { sessions_->Enter(slot, room); }
+  void Leave(hub::Slot slot, const std::string& room) override { sessions_->Exit(slot, room); }
 
   session::Sessions& sessions() { return *sessions_; }  // before Start, or in loop
   ShardView view() const;

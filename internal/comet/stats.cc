@@ -9,6 +9,7 @@
 #include "downlink/push_door.h"
 #include "hub/hub.h"
 #include "session/addresses.h"
+#include "talk/talks.h"
 #include "uplink/census.h"
 
 namespace encke::comet {
@@ -82,6 +83,36 @@ void WriteSessions(MetricsWriter& out, const Shards& shards) {
             Sum(shards, &session::ShardStats::renewals));
 }
 
+void WriteTalks(MetricsWriter& out, const Shards& shards) {
+  const auto count = [&](const char* name, const char* help, const char* labels,
+                         Counter talk::TalkStats::*counter) {
+    out.Count(name, help, labels,
+              Sum(shards, [counter](const ShardView& s) { return (s.talks->*counter).value(); }));
+  };
+  using T = talk::TalkStats;
+  count("encke_comet_v2_welcomes_total", "clients of version 2 let in", "", &T::welcomes);
+  const char* rooms = "rooms of clients of version 2";
+  count("encke_comet_v2_rooms_total", rooms, "what=\"joined\"", &T::joins);
+  count("encke_comet_v2_rooms_total", rooms, "what=\"left\"", &T::leaves);
+  count("encke_comet_v2_rooms_total", rooms, "what=\"refused\"", &T::joins_refused);
+  const char* publishes = "publishes of clients";
+  count("encke_comet_v2_publishes_total", publishes, "result=\"done\"", &T::publishes);
+  count("encke_comet_v2_publishes_total", publishes, "result=\"refused\"", &T::publishes_refused);
+  count("encke_comet_v2_publishes_rated_total", "publishes refused by the rate", "",
+        &T::publishes_rate);
+  count("encke_comet_v2_syncs_total", "fetches of timelines for clients", "", &T::syncs);
+  count("encke_comet_v2_resumes_total", "of those, begun by the server", "", &T::resumes);
+  count("encke_comet_v2_synced_pushes_total", "pushes in them", "", &T::synced_pushes);
+  count("encke_comet_v2_reloads_total", "fetches of what was not kept any more", "", &T::reloads);
+  count("encke_comet_v2_gaps_total", "gaps told", "why=\"slow\"", &T::gaps);
+  count("encke_comet_v2_gaps_total", "gaps told", "why=\"excluded\"", &T::excluded_told);
+  count("encke_comet_v2_errors_total", "requests that made no sense", "", &T::errors);
+  count("encke_comet_v2_waiting_full_total", "questions that could not be asked", "",
+        &T::waiting_full);
+  count("encke_comet_v2_answers_late_total", "answers for clients that had left", "",
+        &T::answers_late);
+}
+
 void WritePushes(MetricsWriter& out, const Shards& shards) {
   const auto pushes = [&](const char* kind, Counter hub::HubCounts::*counter) {
     out.Count("encke_comet_pushes_total", "pushes taken over, per shard concerned",
@@ -97,6 +128,12 @@ void WritePushes(MetricsWriter& out, const Shards& shards) {
   pushes("broadcast", &hub::HubCounts::broadcasts);
   count("encke_comet_deliveries_total", "pushes handed to a connection",
         &hub::HubCounts::deliveries);
+  count("encke_comet_excluded_total", "pushes kept from a connection by their sender",
+        &hub::HubCounts::excluded);
+  count("encke_comet_timeline_repeats_total", "pushes whose timeline was past them",
+        &hub::HubCounts::repeats);
+  count("encke_comet_broadcasts_expired_total", "broadcasts cut short by their time",
+        &hub::HubCounts::expired);
   count("encke_comet_batches_total", "batches encoded", &hub::HubCounts::batches);
   count("encke_comet_batches_widened_total", "times a hot room's next batch was made to wait",
         &hub::HubCounts::widened);
@@ -160,6 +197,8 @@ void WriteLink(MetricsWriter& out, const uplink::LinkStats& link) {
   events("renewal", link.renewals);
   events("disconnect", link.disconnects);
   events("upstream", link.upstreams);
+  events("request", link.requests);
+  events("report", link.reports);
   const auto dropped = [&](const char* kind, const Counter& counter) {
     out.Count("encke_comet_logic_dropped_total", "events given up",
               fmt::format("kind=\"{}\"", kind), Value(counter));
@@ -167,6 +206,8 @@ void WriteLink(MetricsWriter& out, const uplink::LinkStats& link) {
   dropped("connect", link.unanswered);
   dropped("renewal", link.dropped_renewals);
   dropped("disconnect", link.dropped_disconnects);
+  dropped("request", link.requests_unanswered);
+  dropped("report", link.dropped_reports);
   out.Count("encke_comet_logic_streams_total", "streams opened", "", Value(link.streams));
   out.Count("encke_comet_logic_breaks_total", "streams that broke", "", Value(link.breaks));
   out.Count("encke_comet_logic_moves_total", "streams left for another logic", "why=\"silent\"",
@@ -177,6 +218,8 @@ void WriteLink(MetricsWriter& out, const uplink::LinkStats& link) {
             Value(link.announces));
   out.Spread("encke_comet_logic_answer_seconds", "auth handed in until answered", "",
              link.answer_us, 1e-6);
+  out.Spread("encke_comet_logic_request_seconds", "requests handed in until answered", "",
+             link.request_us, 1e-6);
 }
 
 void WriteDoor(MetricsWriter& out, const downlink::PushDoorCounts& door) {
@@ -194,6 +237,12 @@ void WriteDoor(MetricsWriter& out, const downlink::PushDoorCounts& door) {
             "", Value(door.filtered));
   out.Count("encke_comet_push_dropped_total", "pushes refused by the hub or a slow client", "",
             Value(door.dropped));
+  out.Count("encke_comet_push_expired_total", "pushes whose time was over", "",
+            Value(door.expired));
+  out.Count("encke_comet_push_commands_total", "kicks, joins and leaves by backends", "",
+            Value(door.commands));
+  out.Count("encke_comet_push_repaired_total", "pushes job brought from a timeline", "",
+            Value(door.repaired));
   out.Count("encke_comet_push_turn_waits_total", "waits for another job of the same partition", "",
             Value(door.turn_waits));
   out.Count("encke_comet_push_mailbox_waits_total", "waits for a full mailbox", "",
@@ -224,6 +273,7 @@ std::string MetricsText(const StatsView& view) {
   MetricsWriter out;
   WriteConnections(out, view.shards);
   WriteSessions(out, view.shards);
+  WriteTalks(out, view.shards);
   WritePushes(out, view.shards);
   WriteNet(out, view.shards);
   WriteLink(out, *view.link);

@@ -25,6 +25,9 @@ class Census;
 namespace encke::session {
 class Addresses;
 }
+namespace encke::talk {
+struct TalkStats;
+}
 namespace encke::downlink {
 class Interest;
 struct PushDoorCounts;
@@ -35,6 +38,7 @@ namespace encke::comet {
 // One shard as a scrape sees it.
 struct ShardView {
   const session::ShardStats* sessions;
+  const talk::TalkStats* talks;
   hub::HubCounts* hub;
   net::NetCounts* net;
   const Histogram* turn_us;

@@ -14,17 +14,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/threads.h"
+#include "downlink/delivery.h"
 
 namespace encke::downlink {
 namespace {
-
-// What one shard has to do for one push.
-struct Step {
-  std::uint32_t push = 0;  // in Parcel::pushes
-  std::uint32_t key = 0;   // PUSH: which of its keys, and
-  hub::Slot slot = 0;      // where it may be
-  double rate = 0;         // BROADCAST: for the whole comet
-};
 
 class Stream;
 
@@ -32,7 +25,7 @@ class Stream;
 // `missing`.
 struct Parcel {
   std::shared_ptr<Stream> from;
-  std::vector<PushMsg> pushes;
+  std::vector<Order> orders;
   std::vector<std::vector<Step>> steps;  // by shard
   std::vector<PushAck> acks;
   std::size_t channels = 0;             // of this comet, to share a broadcast's rate
@@ -94,14 +87,10 @@ class Stream final : public rpc::PushServerUser, public std::enable_shared_from_
   void ReleaseLines();
   void TakeBatch(const PushBatch& batch, Parcel* parcel);
   void TakeEntry(const LogEntry& entry, Parcel* parcel);
-  bool Plan(const LogEntry& entry, Parcel* parcel);
-  void PlanKeys(const PushMsg& push, Parcel* parcel);
+  bool Plan(const std::string& bytes, double rate, Parcel* parcel);
+  bool PlanKeys(const PushMsg& push, Parcel* parcel);
   void PlanEverywhere(double rate, Parcel* parcel);
   void Deliver(const std::shared_ptr<Parcel>& parcel);
-
-  void Run(const Parcel& parcel, const Step& step, hub::Hub& hub, std::int64_t now_us);
-  hub::Pushed RunKey(const PushMsg& push, const Step& step, hub::Hub& hub);
-  hub::Pushed RunAll(const PushMsg& push, const Parcel& parcel, double rate, hub::Hub& hub);
 
   const std::shared_ptr<Door> door_;
   const std::shared_ptr<rpc::StreamHandle> handle_;
@@ -208,40 +197,50 @@ void Stream::TakeBatch(const PushBatch& batch, Parcel* parcel) {
   }
 }
 
+// What job repaired goes before the entry that showed the hole.
 void Stream::TakeEntry(const LogEntry& entry, Parcel* parcel) {
   door_->counts.entries.Add();
-  if (Plan(entry, parcel)) return;
+  bool sane = true;
+  for (const std::string& earlier : entry.before()) {
+    door_->counts.repaired.Add();
+    sane = Plan(earlier, 0, parcel) && sane;
+  }
+  if (Plan(entry.push(), entry.rate(), parcel) && sane) return;
   door_->counts.malformed.Add();
   log::WarnSome(door_->malformed_lines, "push_door.malformed job={} seq={} bytes={}", name_,
                 entry.seq(), entry.push().size());
 }
 
 // False: makes no sense, and never will.
-bool Stream::Plan(const LogEntry& entry, Parcel* parcel) {
+bool Stream::Plan(const std::string& bytes, double rate, Parcel* parcel) {
   PushMsg push;
-  if (!push.ParseFromString(entry.push())) return false;
-  parcel->pushes.push_back(std::move(push));
-  const PushMsg& kept = parcel->pushes.back();
+  if (!push.ParseFromString(bytes)) return false;
+  parcel->orders.push_back(OrderOf(std::move(push)));
+  const PushMsg& kept = parcel->orders.back().push;
   switch (kept.type()) {
     case PushMsg::PUSH:
-      if (kept.keys().empty()) return false;
-      PlanKeys(kept, parcel);
-      return true;
+      return PlanKeys(kept, parcel);
+    case PushMsg::JOIN:
+    case PushMsg::LEAVE:
+      return !kept.room().empty() && PlanKeys(kept, parcel);
+    case PushMsg::KICK:
+      if (!kept.keys().empty()) return PlanKeys(kept, parcel);
+      [[fallthrough]];
     case PushMsg::ROOM:
       if (kept.room().empty()) return false;
       PlanEverywhere(0, parcel);
       return true;
     case PushMsg::BROADCAST:
-      if (entry.rate() > 0) parcel->channels = door_->directory.size();
-      PlanEverywhere(entry.rate(), parcel);
+      if (rate > 0) parcel->channels = door_->directory.size();
+      PlanEverywhere(rate, parcel);
       return true;
     default:  // a type that a newer logic knows
       return false;
   }
 }
 
-void Stream::PlanKeys(const PushMsg& push, Parcel* parcel) {
-  const auto number = static_cast<std::uint32_t>(parcel->pushes.size() - 1);
+bool Stream::PlanKeys(const PushMsg& push, Parcel* parcel) {
+  const auto number = static_cast<std::uint32_t>(parcel->orders.size() - 1);
   for (int i = 0; i < push.keys_size(); ++i) {
     const std::vector<hub::Home> homes = door_->directory.Find(push.keys(i));
     if (homes.empty()) door_->counts.unknown_keys.Add();
@@ -251,10 +250,11 @@ void Stream::PlanKeys(const PushMsg& push, Parcel* parcel) {
           {.push = number, .key = static_cast<std::uint32_t>(i), .slot = home.slot});
     }
   }
+  return !push.keys().empty();
 }
 
 void Stream::PlanEverywhere(double rate, Parcel* parcel) {
-  const auto number = static_cast<std::uint32_t>(parcel->pushes.size() - 1);
+  const auto number = static_cast<std::uint32_t>(parcel->orders.size() - 1);
   for (std::vector<Step>& steps : parcel->steps)
     steps.push_back({.push = number, .rate = rate});
 }
@@ -278,48 +278,9 @@ void Stream::RunShard(Parcel& parcel, std::size_t shard) {
   ShardPort& port = *door_->shards[shard];
   const std::int64_t now_us = WallUs();
   for (const Step& step : parcel.steps[shard])
-    Run(parcel, step, port.hub(), now_us);
+    downlink::Deliver(parcel.orders[step.push], step, parcel.channels, now_us, port, door_->counts);
   port.FlushSoon();
   Settle(&parcel);
-}
-
-void Stream::Run(const Parcel& parcel, const Step& step, hub::Hub& hub, std::int64_t now_us) {
-  const PushMsg& push = parcel.pushes[step.push];
-  hub::Pushed pushed = hub::Pushed::kNobody;
-  if (push.type() == PushMsg::PUSH) {
-    pushed = RunKey(push, step, hub);
-  } else if (push.type() == PushMsg::ROOM) {
-    pushed = hub.PushRoom(push.room(), push.operation(), push.msg());
-  } else {
-    pushed = RunAll(push, parcel, step.rate, hub);
-  }
-  PushDoorCounts& counts = door_->counts;
-  if (pushed == hub::Pushed::kNobody || pushed == hub::Pushed::kRepeat) return;
-  if (pushed == hub::Pushed::kFiltered) return counts.filtered.Add();
-  if (pushed == hub::Pushed::kDropped) return counts.dropped.Add();
-  if (push.accepted_us() > 0) {
-    const std::int64_t delay = std::max<std::int64_t>(now_us - push.accepted_us(), 0);
-    counts.delay_us.Observe(static_cast<std::uint64_t>(delay));
-  }
-}
-
-hub::Pushed Stream::RunKey(const PushMsg& push, const Step& step, hub::Hub& hub) {
-  const std::string& key = push.keys(static_cast<int>(step.key));
-  if (hub.Is(step.slot, key)) return hub.PushKey(step.slot, push.operation(), push.msg());
-  door_->counts.unknown_keys.Add();  // left meanwhile, or shares a hash with one who is here
-  return hub::Pushed::kNobody;
-}
-
-// Each shard gets the part of the rate that its channels are of all channels.
-hub::Pushed Stream::RunAll(const PushMsg& push, const Parcel& parcel, double rate, hub::Hub& hub) {
-  if (hub.size() == 0) return hub::Pushed::kNobody;
-  if (!(rate > 0)) return hub.PushAll(push.operation(), push.msg(), 0, nullptr);
-  const auto here = static_cast<double>(hub.size());
-  const double share = here / std::max(here, static_cast<double>(parcel.channels));
-  return hub.PushAll(push.operation(), push.msg(), rate * share,
-                     [id = push.id()](std::size_t reached) {
-                       log::Info("broadcast.done push={} reached={}", id, reached);
-                     });
 }
 
 // A parcel that is done early waits for those before it: an acknowledgement covers all of them.

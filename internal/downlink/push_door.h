@@ -41,6 +41,9 @@ struct PushDoorCounts {
   Counter unknown_keys;   // keys that are not connected here
   Counter filtered;       // pushes to keys that do not accept the operation
   Counter dropped;        // pushes the hub refused: a bound was reached, or a client is slow
+  Counter expired;        // pushes to a key or a shard's room, too late
+  Counter commands;       // kicks, joins and leaves by backends, per key or shard
+  Counter repaired;       // pushes that job brought from a timeline, not from the log
   Counter mailbox_waits;  // pauses because a mailbox was full
   Counter turn_waits;     // pauses because another job still delivers the same partition
   Histogram delay_us;     // logic accepted the push -> a shard has it

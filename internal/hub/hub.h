@@ -75,7 +75,7 @@ struct Push {
   std::int64_t expires_us = 0;  // wall clock; ends a broadcast under way; 0 = never
 };
 
-// Pushes that a channel of version 2 was not sent.
+// Pushes that a channel was not sent.
 struct Miss {
   enum class Why : std::uint8_t { kSlow, kExcluded };
   std::string_view room = {};                 // of the push; empty = none
@@ -92,7 +92,8 @@ class Sink {
   virtual Taken Send(Slot slot, const SharedBytes& bytes, std::size_t messages) = 0;
   // Extras::Excludes() is true: does it mean this one?
   virtual bool Excluded(Slot, const Extras&) { return false; }
-  // To channels of version 2 only, after Send refused or Excluded was true.
+  // After Send refused: of a room's pushes to either version, of others to version 2.  After
+  // Excluded was true: to version 2, of numbered pushes.
   virtual void Missed(Slot, const Miss&) {}
 };
 

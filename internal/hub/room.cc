@@ -133,11 +133,10 @@ void Room::SendWithExtras(Member member, Sink& sink, Tally* tally) {
   if (taken == Taken::kDropped) Tell(member, sink, Miss::Why::kSlow, 1);
 }
 
-// Version 2 hears what it was not sent.  What it was not meant to have is told for the numbers
-// only.
+// What it was not meant to have is told for the numbers only.
 void Room::Tell(Member member, Sink& sink, Miss::Why why, std::uint32_t lost) const {
-  if (!IsTwo(static_cast<Format>(member.format))) return;
-  if (why == Miss::Why::kExcluded && pending_->to == 0) return;
+  const bool two = IsTwo(static_cast<Format>(member.format));
+  if (why == Miss::Why::kExcluded && (!two || pending_->to == 0)) return;
   sink.Missed(member.slot, {.room = id_,
                             .epoch = pending_->epoch,
                             .from = pending_->from,

@@ -1,5 +1,8 @@
 // How bytes become packages and replies become bytes: the transport half of Sessions.
+#include "api/client.pb.h"
+
 #include "session/sessions.h"
+#include "wire/op.h"
 #include "wire/ws_frame.h"
 #include "wire/ws_upgrade.h"
 
@@ -12,8 +15,21 @@ constexpr std::size_t kMessageBytesMax = 8192;
 constexpr std::size_t kReplyChunk = 16 * 1024;
 
 bool Reads(const Session& s) {
-  return !s.paused &&
+  return !s.paused && !s.held &&
          (s.stage == Stage::kUpgrade || s.stage == Stage::kOpen || s.stage == Stage::kReady);
+}
+
+std::string CloseBody(const CloseRow& row, std::string_view why) {
+  client::Close close;
+  close.set_code(row.ws_code);
+  close.set_name(std::string(row.name));
+  close.set_text(std::string(why.empty() ? row.text : why));
+  close.set_may_return(MayReturn(row));
+  close.set_after_ms(ReturnAfterMs(row.reason));
+  std::string body = close.SerializeAsString();
+  if (client::Close().ParseFromString(body)) return body;
+  close.clear_text();  // a backend's reason that is no UTF-8
+  return close.SerializeAsString();
 }
 
 // The last hop's word: what stands before it was claimed by the client.
@@ -32,12 +48,14 @@ std::string_view LastForwarded(std::string_view list) {
 std::size_t Sessions::OnBytes(net::Slot slot, char* bytes, std::size_t size) {
   Session& s = slab_[slot];
   std::size_t taken = 0;
+  reading_ = slot;
   while (taken < size && Reads(s)) {
     const std::size_t step = Step(slot, bytes + taken, size - taken);
     if (step == 0) break;
     taken += step;
     if (replies_.size() >= kReplyChunk) SendReplies(slot);
   }
+  reading_.reset();
   SendReplies(slot);
   return s.stage == Stage::kClosing ? size : taken;
 }
@@ -151,8 +169,10 @@ void Sessions::OnCloseFrame(net::Slot slot, std::string_view payload) {
 }
 
 void Sessions::OnPackage(net::Slot slot, const wire::Package& package) {
-  const bool authenticated = slab_[slot].stage == Stage::kReady;
-  const OpRow& row = FindOp(package.op, authenticated);
+  const Session& s = slab_[slot];
+  const bool authenticated = s.stage == Stage::kReady;
+  const Needs speaker = !authenticated ? Needs::kNothing : s.guest ? Needs::kTwo : Needs::kAuth;
+  const OpRow& row = FindOp(package.op, speaker);
   if (!authenticated && row.needs == Needs::kAuth) {
     stats_.skipped.Add();
     return;
@@ -187,15 +207,18 @@ void Sessions::SendReplies(net::Slot slot) {
   if (sent == net::Sent::kQueued && backlog) slab_[slot].paused = true;
 }
 
-// Replies already made go first, then the close frame where there is one.
-void Sessions::End(net::Slot slot, CloseReason reason) {
+// Replies already made go first, then Close for version 2, then the close frame of WebSocket.
+void Sessions::End(net::Slot slot, CloseReason reason, std::string_view why) {
   Session& s = slab_[slot];
   if (s.stage == Stage::kClosing) return;
   const CloseRow& row = RowOf(reason);
   const bool framed = row.ws_code != 0 && s.ws() && s.stage != Stage::kUpgrade;
   s.stage = Stage::kClosing;
   s.reason = reason;
-  if (framed) wire::AppendWsClose(&replies_, row.ws_code, row.text);
+  if (row.ws_code != 0 && s.guest) {
+    Reply(slot, {.ver = 2, .seq = 0, .body = {}}, wire::kOpClose, CloseBody(row, why));
+  }
+  if (framed) wire::AppendWsClose(&replies_, row.ws_code, why.empty() ? row.text : why);
   const bool said = !replies_.empty() && connections_.Send(slot, replies_) != net::Sent::kFull;
   replies_.clear();
   if (said) {

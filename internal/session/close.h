@@ -1,8 +1,9 @@
 #pragma once
 // CloseReason: every way a client connection ends, as one table.
 //
-// A TCP client sees a bare close, as in goim; a WebSocket client reads code and text in the close
-// frame.  Codes 3000 to 3499: come back, with back-off; 3500 and up: not with the same token.
+// A TCP client of version 1 sees a bare close, as in goim; a WebSocket client reads code and text
+// in the close frame; version 2 reads them in its Close.  Codes 3000 to 3499: come back, with
+// back-off; 3500 and up: not with the same token.
 //
 // Owner    constants.
 // Thread   any.
@@ -34,6 +35,8 @@ enum class CloseReason : std::uint8_t {
   kRepliesUnread,
   kRoomsFull,
   kShutdown,
+  kBadConnect,
+  kKicked,
 };
 
 struct CloseRow {
@@ -63,6 +66,8 @@ inline constexpr std::array kCloseTable = {
     CloseRow{CloseReason::kRepliesUnread,    3009, "replies not read",         "replies_unread"},
     CloseRow{CloseReason::kRoomsFull,        3003, "no more rooms here",       "rooms_full"},
     CloseRow{CloseReason::kShutdown,         1001, "server is going away",     "shutdown"},
+    CloseRow{CloseReason::kBadConnect,       3004, "Connect makes no sense",   "bad_connect"},
+    CloseRow{CloseReason::kKicked,           3502, "kicked",                   "kicked"},
 };
 // clang-format on
 
@@ -70,6 +75,24 @@ inline constexpr std::size_t kCloseReasons = kCloseTable.size();
 
 constexpr const CloseRow& RowOf(CloseReason reason) {
   return kCloseTable[static_cast<std::size_t>(reason)];
+}
+
+// What version 2 reads in its Close.
+constexpr bool MayReturn(const CloseRow& row) {
+  return row.ws_code < 3500 && row.reason != CloseReason::kBadConnect;
+}
+constexpr std::int64_t ReturnAfterMs(CloseReason reason) {
+  switch (reason) {
+    case CloseReason::kAuthUnavailable:
+      return 1'000;
+    case CloseReason::kRoomsFull:
+      return 5'000;
+    case CloseReason::kShutdown:
+    case CloseReason::kSlow:
+      return 100;
+    default:
+      return 0;
+  }
 }
 
 constexpr bool CloseTableIsInOrder() {

@@ -13,6 +13,14 @@ void Auth(Sessions& sessions, net::Slot slot, const wire::Package& package) {
   sessions.Ask(slot, package);
 }
 
+void Connects(Sessions& sessions, net::Slot slot, const wire::Package& package) {
+  sessions.AskTwo(slot, package);
+}
+
+void Talk(Sessions& sessions, net::Slot slot, const wire::Package& package) {
+  sessions.talks().OnPackage(slot, package);
+}
+
 void Heartbeat(Sessions& sessions, net::Slot slot, const wire::Package& package) {
   sessions.Beat(slot);
   char count[4];
@@ -38,6 +46,7 @@ void Unsub(Sessions& sessions, net::Slot slot, const wire::Package& package) {
 }
 
 void Unknown(Sessions& sessions, net::Slot slot, const wire::Package& package) {
+  if (sessions.session(slot).guest != nullptr) return Talk(sessions, slot, package);
   Upstream up;
   up.set_mid(sessions.session(slot).mid);
   up.set_key(sessions.hub().KeyOf(slot));
@@ -70,14 +79,20 @@ const std::array<OpRow, kOpRows> kOpTable = {{
     {wire::kOpChangeRoom, "change_room", Needs::kAuth,    ChangeRoom},
     {wire::kOpSub,        "sub",         Needs::kAuth,    Sub},
     {wire::kOpUnsub,      "unsub",       Needs::kAuth,    Unsub},
+    {wire::kOpConnect,    "connect",     Needs::kNothing, Connects},
+    {wire::kOpJoin,       "join",        Needs::kTwo,     Talk},
+    {wire::kOpLeave,      "leave",       Needs::kTwo,     Talk},
+    {wire::kOpPublish,    "publish",     Needs::kTwo,     Talk},
+    {wire::kOpAck,        "ack",         Needs::kTwo,     Talk},
+    {wire::kOpSync,       "sync",        Needs::kTwo,     Talk},
+    {wire::kOpBeat,       "beat",        Needs::kTwo,     Talk},
     {-1,                  "other",       Needs::kAuth,    Unknown},
 }};
 // clang-format on
 
-const OpRow& FindOp(std::int32_t op, bool authenticated) {
-  const Needs skip = authenticated ? Needs::kNothing : Needs::kAuth;
+const OpRow& FindOp(std::int32_t op, Needs speaker) {
   for (std::size_t i = 0; i + 1 < kOpTable.size(); ++i) {
-    if (kOpTable[i].op == op && kOpTable[i].needs != skip) return kOpTable[i];
+    if (kOpTable[i].op == op && kOpTable[i].needs == speaker) return kOpTable[i];
   }
   return kOpTable.back();
 }

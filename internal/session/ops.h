@@ -18,7 +18,8 @@ namespace encke::session {
 
 class Sessions;
 
-enum class Needs : std::uint8_t { kNothing, kAuth };
+// Whose word it is: of who has not said who it is, of a client of version 1, of one of version 2.
+enum class Needs : std::uint8_t { kNothing, kAuth, kTwo };
 
 struct OpRow {
   std::int32_t op;
@@ -27,11 +28,11 @@ struct OpRow {
   void (*handle)(Sessions& sessions, net::Slot slot, const wire::Package& package);
 };
 
-inline constexpr std::size_t kOpRows = 6;
+inline constexpr std::size_t kOpRows = 13;
 extern const std::array<OpRow, kOpRows> kOpTable;
 
-// The row of an operation.  Auth is a word like any other once the client is authenticated.
-const OpRow& FindOp(std::int32_t op, bool authenticated);
+// The row of an operation for who speaks; the words of others are words like any other.
+const OpRow& FindOp(std::int32_t op, Needs speaker);
 inline std::size_t IndexOf(const OpRow& row) {
   return static_cast<std::size_t>(&row - kOpTable.data());
 }

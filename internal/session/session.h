@@ -22,6 +22,7 @@
 
 #include "net/connections.h"
 #include "session/close.h"
+#include "talk/guest.h"
 #include "wire/ws_frame.h"
 
 namespace encke::session {
@@ -46,14 +47,16 @@ struct Pending {
   std::string cookie;
   std::int16_t ver = 0;  // of the package that waits for its reply
   std::int32_t seq = 0;
-  ConnectReply answer;  // from kAdmitting on
-  std::string room;     // kMoving: where to
+  ConnectReply answer;   // from kAdmitting on
+  std::string room;      // kMoving: where to
+  bool unasked = false;  // kMoving: a backend's will, nobody waits for a reply
 };
 
 struct Session {
   std::int64_t mid = 0;
   std::uint64_t generation = 0;
   std::unique_ptr<Pending> pending;
+  std::unique_ptr<talk::Guest> guest;  // null: version 1, or nothing said yet
   wire::WsAssembler assembler;
   std::uint32_t heartbeat_ms = 0;
   std::uint32_t renew_at_s = 0;  // monotonic seconds; a heartbeat after it renews
@@ -65,6 +68,7 @@ struct Session {
   bool slow : 1 = false;    // a push was dropped and the outbox has not been empty since
   bool listed : 1 = false;  // among those that Sessions watches for slowness
   bool paused : 1 = false;  // requests wait until replies have been read
+  bool held : 1 = false;    // requests wait until earlier ones are answered
 
   bool ws() const { return transport == Transport::kWs || transport == Transport::kWss; }
 };

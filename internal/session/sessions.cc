@@ -9,7 +9,10 @@
 namespace encke::session {
 namespace {
 
-hub::Format FormatOf(const Session& s) { return s.ws() ? hub::Format::kWs : hub::Format::kTcp; }
+hub::Format FormatOf(const Session& s) {
+  if (s.guest) return s.ws() ? hub::Format::kWs2 : hub::Format::kTcp2;
+  return s.ws() ? hub::Format::kWs : hub::Format::kTcp;
+}
 
 log::RateLimit refusals(10);
 
@@ -21,6 +24,7 @@ Sessions::Sessions(net::Loop& loop, const ShardOptions& options, const SessionPa
       parts_(parts),
       connections_(loop, options.net, *this),
       hub_(options.hub, *this),
+      talks_(options.talk, options.index, *this, hub_, parts.logic),
       random_(std::random_device{}()) {
   hub_.on_presence = [&interest = parts.interest](std::string_view room, bool present) {
     interest.Present(room, present);
@@ -54,13 +58,17 @@ void Sessions::OnOpen(net::Slot slot, int tag, const net::Peer& peer) {
 }
 
 void Sessions::Ask(net::Slot slot, const wire::Package& auth) {
+  Connect ask;
+  ask.set_token(std::string(auth.body));
+  AskLogic(slot, auth, std::move(ask));
+}
+
+void Sessions::AskLogic(net::Slot slot, const wire::Package& package, Connect ask) {
   Session& s = slab_[slot];
   s.stage = Stage::kAsking;
-  s.pending->ver = auth.ver;
-  s.pending->seq = auth.seq;
-  Connect ask;
+  s.pending->ver = package.ver;
+  s.pending->seq = package.seq;
   ask.set_id(uplink::AskId{options_.index, slot, connections_.Serial(slot)}.Pack());
-  ask.set_token(std::string(auth.body));
   ask.set_cookie(std::move(s.pending->cookie));
   ask.set_client_ip(s.pending->address);
   if (parts_.logic.Arrive(std::move(ask))) return;
@@ -90,20 +98,25 @@ void Sessions::Answer(ConnectReply reply) {
   }
   s.pending->answer = std::move(reply);
   s.stage = Stage::kAdmitting;
+  if (s.guest) return talks_.Enter(id.slot, s.pending->answer);
   if (s.pending->answer.room().empty()) return Admit(id.slot);
-  AskJobs(id.slot, s.pending->answer.room());
+  AskJobs(id.slot, s.pending->answer.room(), 0);
 }
 
 // Join means join: no reply before every job routes the room here.
-void Sessions::AskJobs(net::Slot slot, const std::string& room) {
+void Sessions::AskJobs(net::Slot slot, const std::string& room, std::uint32_t entry) {
   const std::uint32_t serial = connections_.Serial(slot);
-  parts_.interest.WhenKnown(
-      room, [&mail = parts_.mail, shard = options_.index, slot, serial](bool) {
-        mail.Tell(shard, [slot, serial](Sessions& home) { home.Known(slot, serial); });
-      });
+  parts_.interest.WhenKnown(room, [&mail = parts_.mail, shard = options_.index, slot, serial,
+                                   entry](bool) {
+    mail.Tell(shard, [slot, serial, entry](Sessions& home) { home.Known(slot, serial, entry); });
+  });
 }
 
-void Sessions::Known(net::Slot slot, std::uint32_t serial) {
+void Sessions::Known(net::Slot slot, std::uint32_t serial, std::uint32_t entry) {
+  if (entry > 0) {
+    if (Alive(slot, serial)) talks_.Known(slot, entry);
+    return;
+  }
   if (Waits(slot, serial, Stage::kAdmitting)) return Admit(slot);
   if (Waits(slot, serial, Stage::kMoving)) return FinishMove(slot);
 }
@@ -130,11 +143,15 @@ void Sessions::Admit(net::Slot slot) {
                      [at = other.slot, key = answer.key(), generation = s.generation,
                       self](Sessions& theirs) { theirs.Contest(at, key, generation, self); });
   }
-  if (!answer.room().empty() && !Join(slot, answer.room()))
-    return End(slot, CloseReason::kRoomsFull);
+  if (s.guest) {
+    talks_.Welcome(slot, answer);
+  } else {
+    if (!answer.room().empty() && !Join(slot, answer.room()))
+      return End(slot, CloseReason::kRoomsFull);
+    Reply(slot, {.ver = pending->ver, .seq = pending->seq, .body = {}}, wire::kOpAuthReply, {});
+    SendReplies(slot);
+  }
   stats_.auth_accepted.Add();
-  Reply(slot, {.ver = pending->ver, .seq = pending->seq, .body = {}}, wire::kOpAuthReply, {});
-  SendReplies(slot);
   Rearm(slot);
   connections_.Resume(slot);
 }
@@ -158,7 +175,7 @@ void Sessions::Yield(uplink::AskId loser) {
 
 bool Sessions::Join(net::Slot slot, const std::string& room) {
   const std::string old(hub_.RoomOf(slot));
-  if (old == room) return true;
+  if (old == room || hub_.In(slot, room)) return true;
   if (hub_.Join(slot, RoomId(room)).refused) {
     stats_.rooms_refused.Add();
     return false;
@@ -186,7 +203,7 @@ void Sessions::Move(net::Slot slot, const wire::Package& request) {
   s.pending->ver = request.ver;
   s.pending->seq = request.seq;
   s.pending->room = request.body;
-  AskJobs(slot, s.pending->room);
+  AskJobs(slot, s.pending->room, 0);
 }
 
 // A room that cannot be had is answered like one that can: goim has no words for it.
@@ -195,9 +212,11 @@ void Sessions::FinishMove(net::Slot slot) {
   const std::unique_ptr<Pending> pending = std::move(s.pending);
   s.stage = Stage::kReady;
   Join(slot, pending->room);
-  Reply(slot, {.ver = pending->ver, .seq = pending->seq, .body = {}}, wire::kOpChangeRoomReply,
-        pending->room);
-  SendReplies(slot);
+  if (!pending->unasked) {
+    Reply(slot, {.ver = pending->ver, .seq = pending->seq, .body = {}}, wire::kOpChangeRoomReply,
+          pending->room);
+    SendReplies(slot);
+  }
   connections_.Resume(slot);
 }
 
@@ -245,6 +264,7 @@ void Sessions::OnDeadline(net::Slot slot) {
 void Sessions::OnDrained(net::Slot slot) {
   Session& s = slab_[slot];
   s.slow = false;
+  if (s.guest && s.stage == Stage::kReady) talks_.OnDrained(slot);
   if (!s.paused) return;
   s.paused = false;
   connections_.Resume(slot);
@@ -293,7 +313,8 @@ void Sessions::OnClose(net::Slot slot, net::CloseCause cause) {
 void Sessions::Leave(net::Slot slot) {
   const Session& s = slab_[slot];
   const std::string key = hub_.KeyOf(slot);
-  LeaveRoom(slot);
+  for (const std::string& room : hub_.RoomsOf(slot))
+    --moved_[room];
   hub_.Leave(slot);
   parts_.directory.Remove(key, {options_.index, slot});
   parts_.addresses.Leave(s.address);

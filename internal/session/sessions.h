@@ -1,5 +1,5 @@
 #pragma once
-// Sessions: all clients of one shard, from accept to goodbye: where net, wire and hub meet.
+// Sessions: all clients of one shard, from accept to goodbye: where net, wire, hub and talk meet.
 //
 // Replies are produced in request order: while logic or the jobs are asked on behalf of a client
 // nothing more is read from it.  The replies of one read leave in one send.  A client that does not
@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <random>
 #include <string>
 #include <string_view>
@@ -28,6 +29,7 @@
 #include "session/ops.h"
 #include "session/session.h"
 #include "session/stats.h"
+#include "talk/talks.h"
 #include "uplink/census.h"
 #include "uplink/logic_port.h"
 #include "wire/package.h"
@@ -69,9 +71,10 @@ struct ShardOptions {
   hub::HubOptions hub;
   // A flush works this long before sockets and mailbox have their turn; 0 = until a walk is done.
   std::int64_t slice_us = 1000;
+  talk::TalkOptions talk;
 };
 
-class Sessions final : public net::Handler, public hub::Sink {
+class Sessions final : public net::Handler, public hub::Sink, public talk::Host {
  public:
   Sessions(net::Loop& loop, const ShardOptions& options, const SessionParts& parts);
 
@@ -79,7 +82,8 @@ class Sessions final : public net::Handler, public hub::Sink {
 
   // Answers that come home.
   void Answer(ConnectReply reply);
-  void Known(net::Slot slot, std::uint32_t serial);
+  void Hear(const encke::Reply& reply) { talks_.OnReply(reply); }
+  void Known(net::Slot slot, std::uint32_t serial, std::uint32_t entry);
   // Somebody else logged in with the key of this slot: the older login ends.
   void Contest(net::Slot slot,
                const std::string& key,
@@ -95,13 +99,20 @@ class Sessions final : public net::Handler, public hub::Sink {
 
   // What operations need (ops.cc).
   void Ask(net::Slot slot, const wire::Package& auth);
+  void AskTwo(net::Slot slot, const wire::Package& package);
   void Move(net::Slot slot, const wire::Package& request);
-  void Beat(net::Slot slot);
   std::int32_t Online(net::Slot slot) const;  // how many are in its room, cluster-wide if known
   void Reply(net::Slot slot, const wire::Package& request, std::int32_t op, std::string_view body);
   Session& session(net::Slot slot) { return slab_[slot]; }
   hub::Hub& hub() { return hub_; }
   uplink::LogicPort& logic() { return parts_.logic; }
+
+  talk::Talks& talks() { return talks_; }
+
+  // A backend's will (two.cc).
+  void Kick(net::Slot slot, const std::string& reason);
+  void Enter(net::Slot slot, const std::string& room);
+  void Exit(net::Slot slot, const std::string& room);
 
   net::Connections& connections() { return connections_; }
   ShardStats& stats() { return stats_; }
@@ -114,6 +125,24 @@ class Sessions final : public net::Handler, public hub::Sink {
   void OnDrained(net::Slot slot) override;
   // hub::Sink
   hub::Taken Send(hub::Slot slot, const SharedBytes& bytes, std::size_t messages) override;
+  bool Excluded(hub::Slot slot, const hub::Extras& extras) override;
+  void Missed(hub::Slot slot, const hub::Miss& miss) override;
+  // talk::Host
+  bool Alive(hub::Slot slot, std::uint32_t serial) const override;
+  std::uint32_t SerialOf(hub::Slot slot) const override { return connections_.Serial(slot); }
+  talk::Guest* GuestOf(hub::Slot slot) override { return slab_[slot].guest.get(); }
+  std::int64_t MidOf(hub::Slot slot) const override { return slab_[slot].mid; }
+  std::int64_t HeartbeatMs(hub::Slot slot) const override { return slab_[slot].heartbeat_ms; }
+  std::int64_t NowMs() const override { return loop_.now_ms(); }
+  std::size_t Queued(hub::Slot slot) const override { return connections_.Queued(slot); }
+  bool Say(hub::Slot slot, std::int32_t op, std::int32_t seq, std::string_view body) override;
+  void Beat(net::Slot slot) override;
+  void Hold(hub::Slot slot, bool held) override;
+  void AskJobs(net::Slot slot, const std::string& room, std::uint32_t entry) override;
+  void Admit(net::Slot slot) override;
+  bool Join(net::Slot slot, const std::string& room) override;
+  void LeaveRoom(net::Slot slot, const std::string& room) override;
+  void End(hub::Slot slot, talk::Ending why) override;
 
  private:
   struct Slow {
@@ -138,14 +167,12 @@ class Sessions final : public net::Handler, public hub::Sink {
   void OnPackage(net::Slot slot, const wire::Package& package);
   void OnBadPackage(net::Slot slot, wire::Parsed parsed);
   void SendReplies(net::Slot slot);
-  void End(net::Slot slot, CloseReason reason);
+  void End(net::Slot slot, CloseReason reason, std::string_view why = {});
 
   // sessions.cc
   bool Waits(net::Slot slot, std::uint32_t serial, Stage stage) const;
-  void AskJobs(net::Slot slot, const std::string& room);
-  void Admit(net::Slot slot);
+  void AskLogic(net::Slot slot, const wire::Package& package, encke::Connect ask);
   void FinishMove(net::Slot slot);
-  bool Join(net::Slot slot, const std::string& room);
   void LeaveRoom(net::Slot slot);
   void Leave(net::Slot slot);
   void Rearm(net::Slot slot);
@@ -165,7 +192,9 @@ class Sessions final : public net::Handler, public hub::Sink {
   net::Connections connections_;
   hub::Hub hub_;
   SessionSlab slab_;
-  std::string replies_;  // of the slot at hand, until its read is done
+  talk::Talks talks_;
+  std::optional<net::Slot> reading_;  // in OnBytes of this one
+  std::string replies_;               // of the slot at hand, until its read is done
   net::Slot replies_slot_ = 0;
   std::vector<Slow> slow_;
   std::unordered_map<std::string, std::int32_t> moved_;  // room -> came minus went, since Report

@@ -15,6 +15,7 @@ namespace encke::uplink {
 namespace {
 
 constexpr Duration kWatch{50};
+constexpr char kNoAnswer[] = "no logic answered";
 constexpr std::size_t kCountsBytes = 4 * 1024 * 1024;  // of room counts in one message
 
 log::RateLimit link_lines(5);
@@ -71,10 +72,6 @@ class LogicLink::Impl : public std::enable_shared_from_this<LogicLink::Impl> {
   void Reset(State& s, bool failed);
   void GiveUpOld();
   void Report();
-  void Sort(State& s,
-            const SessionDown& down,
-            std::vector<ConnectReply>* answers,
-            std::vector<Disconnect>* goodbyes);
 
   const LogicLinkOptions options_;
   Census& census_;
@@ -131,7 +128,8 @@ void LogicLink::Impl::Stop() {
 void LogicLink::Impl::Watch() {
   GiveUpOld();
   LeaveIf([this](State& s) -> Counter* {
-    const bool silent = s.queue.SilenceUs(MonotonicUs()) > options_.answer_timeout.count() * 1000;
+    const bool silent =
+        s.queue.connects().SilenceUs(MonotonicUs()) > options_.answer_timeout.count() * 1000;
     if (silent) s.avoid = s.address;
     return silent ? &stats_.moves_silent : nullptr;
   });
@@ -140,19 +138,31 @@ void LogicLink::Impl::Watch() {
 }
 
 void LogicLink::Impl::GiveUpOld() {
-  const std::int64_t before = MonotonicUs() - options_.connect_timeout.count() * 1000;
-  const auto ids = state_.With([&](State& s) {
-    auto given_up = s.queue.GiveUp(before);
-    stats_.waiting.Set(static_cast<std::int64_t>(s.queue.waiting()));
+  const std::int64_t now = MonotonicUs();
+  std::vector<std::uint64_t> requests;
+  const auto connects = state_.With([&](State& s) {
+    requests = s.queue.requests().GiveUp(now - options_.request_timeout.count() * 1000);
+    auto given_up = s.queue.connects().GiveUp(now - options_.connect_timeout.count() * 1000);
+    stats_.waiting.Set(static_cast<std::int64_t>(s.queue.connects().waiting()));
     return given_up;
   });
+  stats_.unanswered.Add(connects.size());
+  stats_.requests_unanswered.Add(requests.size());
   const auto pass = gate_.TryEnter();
-  for (const std::uint64_t id : ids) {
+  if (!pass) return;
+  for (const std::uint64_t id : connects) {
     ConnectReply reply;
     reply.set_id(id);
-    reply.set_refused("no logic answered");
+    reply.set_refused(kNoAnswer);
     reply.set_retry(true);
-    if (pass) events_.answer(std::move(reply));
+    events_.answer(std::move(reply));
+  }
+  for (const std::uint64_t id : requests) {
+    Reply reply;
+    reply.set_id(id);
+    reply.set_error(kNoAnswer);
+    reply.set_retry(true);
+    events_.reply(std::move(reply));
   }
 }
 
@@ -302,36 +312,20 @@ bool LogicLink::Impl::Fill(std::uint64_t epoch, SessionUp* out) {
   });
 }
 
-// Whoever gave up meanwhile is not told; for those logic let in somebody must say goodbye.
-void LogicLink::Impl::Sort(State& s,
-                           const SessionDown& down,
-                           std::vector<ConnectReply>* answers,
-                           std::vector<Disconnect>* goodbyes) {
-  const std::int64_t now = MonotonicUs();
-  for (const ConnectReply& reply : down.connects()) {
-    const auto waited = s.queue.Answered(reply.id(), now);
-    if (waited) {
-      stats_.answer_us.Observe(static_cast<std::uint64_t>(*waited));
-      answers->push_back(reply);
-    } else if (reply.refused().empty() && !reply.key().empty()) {
-      goodbyes->push_back(GoodbyeOf(reply.mid(), reply.key(), reply.generation()));
-    }
-  }
-}
-
 void LogicLink::Impl::OnMessage(std::uint64_t epoch, const SessionDown& down) {
   const auto pass = gate_.TryEnter();
   if (!pass) return;
-  std::vector<ConnectReply> answers;
-  std::vector<Disconnect> goodbyes;
+  LogicQueue::Answers answers;
   const bool current = state_.With([&](State& s) {
-    if (s.epoch == epoch) Sort(s, down, &answers, &goodbyes);
+    if (s.epoch == epoch) answers = s.queue.Sort(down, MonotonicUs());
     return s.epoch == epoch;
   });
   if (!current) return;
-  for (ConnectReply& reply : answers)
+  for (ConnectReply& reply : answers.connects)
     events_.answer(std::move(reply));
-  for (Disconnect& goodbye : goodbyes)
+  for (Reply& reply : answers.replies)
+    events_.reply(std::move(reply));
+  for (Disconnect& goodbye : answers.goodbyes)
     Depart(std::move(goodbye));
   for (const auto& [room, total] : down.totals().counts())
     census_.SetTotal(room, total);
@@ -371,6 +365,17 @@ const LinkStats& LogicLink::stats() const { return impl_->stats_; }
 
 bool LogicLink::Arrive(Connect ask) {
   return impl_->Say([&](auto& s) { return s.queue.Arrive(std::move(ask), MonotonicUs()); });
+}
+
+bool LogicLink::Ask(Request request) {
+  return impl_->Say([&](auto& s) { return s.queue.Ask(std::move(request), MonotonicUs()); });
+}
+
+void LogicLink::Report(std::vector<PushReport> reports) {
+  (void)impl_->Say([&](auto& s) {
+    s.queue.Report(std::move(reports));
+    return true;
+  });
 }
 
 bool LogicLink::Renew(Renewal renewal) {

@@ -2,14 +2,15 @@
 // LogicLink: one session stream to one logic, moved to another when that one breaks, leaves or is
 // silent.
 //
-// Connects are kept until answered and said again on a new stream; disconnects of the last seconds
-// too, since nothing confirms them (each event is idempotent).  Room counts start with a snapshot
-// on every stream.
+// Connects and requests are kept until answered and said again on a new stream; disconnects of the
+// last seconds too, since nothing confirms them (each event is idempotent).  Room counts start with
+// a snapshot on every stream.
 //
 // Owner    main of comet.
 // Thread   any: guarded inside; one thread of its own opens, watches and leaves streams.
-// Limit    events_max of each kind, bytes_max of Connects and of upstream packages.  Past it:
-// Arrive and Renew are refused, a Depart is dropped and
+// Limit    events_max of each kind, bytes_max of Connects, requests and upstream packages.  Past
+// it:
+//          Arrive, Ask and Renew are refused, a Depart is dropped and
 //          counted (its entry ends by TTL), Receive is dropped, which it also is without a stream.
 
 #include <functional>
@@ -30,6 +31,7 @@ struct LogicLinkOptions {
   std::size_t bytes_max = 64 * 1024 * 1024;
   Duration answer_timeout{3'000};    // a Connect unanswered that long: logic is silent
   Duration connect_timeout{10'000};  // a Connect nobody answered is given up
+  Duration request_timeout{5'000};   // a request likewise
   Duration report_interval{1'000};   // of room counts
   Duration backoff_min{50}, backoff_max{1'000};
 };
@@ -39,6 +41,7 @@ class LogicLink final : public LogicPort {
   struct Events {
     std::function<void(ConnectReply)> answer;  // on any thread
     std::function<void()> announce;
+    std::function<void(encke::Reply)> reply;  // on any thread
   };
 
   LogicLink(const LogicLinkOptions& options, Census& census);
@@ -53,10 +56,13 @@ class LogicLink final : public LogicPort {
   bool Flush(Duration patience);
   void Stop();  // no event comes after it
 
+  void Report(std::vector<PushReport> reports);
+
   bool up() const;
   const LinkStats& stats() const;
 
   bool Arrive(Connect ask) override;
+  bool Ask(Request request) override;
   bool Renew(Renewal renewal) override;
   void Depart(Disconnect goodbye) override;
   bool Receive(Upstream package) override;

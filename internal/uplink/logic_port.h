@@ -43,6 +43,8 @@ class LogicPort {
   virtual ~LogicPort() = default;
   // Answered exactly once, later, on any thread.  False: too many wait; nothing was taken.
   virtual bool Arrive(Connect ask) = 0;
+  // Answered exactly once, later, on any thread.  False: too many wait; nothing was taken.
+  virtual bool Ask(Request request) = 0;
   // False: too many wait, try at the next heartbeat.
   virtual bool Renew(Renewal renewal) = 0;
   virtual void Depart(Disconnect goodbye) = 0;

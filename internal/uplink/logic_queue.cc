@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "uplink/logic_port.h"
+
 namespace encke::uplink {
 namespace {
 
@@ -25,13 +27,18 @@ void Drain(std::deque<Event>* from, Field* to, Counter* counter, std::size_t* by
 }  // namespace
 
 bool LogicQueue::Arrive(Connect ask, std::int64_t now_us) {
-  if (asks_.size() >= events_max_ || ask_bytes_ >= bytes_max_) return false;
-  const std::uint64_t id = ask.id();
-  ask_bytes_ += Cost(ask);
-  unsent_.push_back(id);
-  asked_.push_back({id, now_us});
-  asks_[id] = {std::move(ask), now_us, 0};
-  return true;
+  return connects_.Put(std::move(ask), now_us);
+}
+
+bool LogicQueue::Ask(Request request, std::int64_t now_us) {
+  return requests_.Put(std::move(request), now_us);
+}
+
+void LogicQueue::Report(std::vector<PushReport> reports) {
+  for (PushReport& report : reports)
+    reports_.push_back(std::move(report));
+  for (; reports_.size() > kReportsMax; reports_.pop_front())
+    stats_.dropped_reports.Add();
 }
 
 bool LogicQueue::Renew(Renewal renewal) {
@@ -58,31 +65,14 @@ bool LogicQueue::Receive(Upstream package) {
 bool LogicQueue::Fill(SessionUp* out, std::int64_t now_us) {
   std::size_t bytes = 0;
   FillDisconnects(out, now_us, &bytes);
-  FillConnects(out, now_us, &bytes);
+  connects_.Fill(out->mutable_connects(), now_us, kBatchBytes, &bytes, &stats_.connects);
+  requests_.Fill(out->mutable_requests(), now_us, kBatchBytes, &bytes, &stats_.requests);
   Drain(&renewals_, out->mutable_renewals(), &stats_.renewals, &bytes);
   const std::size_t before = bytes;
   Drain(&upstreams_, out->mutable_upstreams(), &stats_.upstreams, &bytes);
   upstream_bytes_ -= bytes - before;
+  Drain(&reports_, out->mutable_reports(), &stats_.reports, &bytes);
   return bytes > 0;
-}
-
-void LogicQueue::Forget(std::unordered_map<std::uint64_t, Ask>::iterator ask) {
-  ask_bytes_ -= Cost(ask->second.event);
-  asks_.erase(ask);
-}
-
-void LogicQueue::FillConnects(SessionUp* out, std::int64_t now_us, std::size_t* bytes) {
-  while (!unsent_.empty() && *bytes < kBatchBytes) {
-    const std::uint64_t id = unsent_.front();
-    unsent_.pop_front();
-    const auto at = asks_.find(id);
-    if (at == asks_.end()) continue;
-    at->second.sent_us = now_us;
-    sent_.push_back({id, now_us});
-    *out->add_connects() = at->second.event;
-    *bytes += Cost(at->second.event);
-    stats_.connects.Add();
-  }
 }
 
 void LogicQueue::FillDisconnects(SessionUp* out, std::int64_t now_us, std::size_t* bytes) {
@@ -100,14 +90,8 @@ void LogicQueue::FillDisconnects(SessionUp* out, std::int64_t now_us, std::size_
 }
 
 void LogicQueue::Restart(std::int64_t now_us) {
-  unsent_.clear();
-  sent_.clear();
-  for (const Mark& mark : asked_) {
-    const auto at = asks_.find(mark.id);
-    if (at == asks_.end() || at->second.asked_us != mark.at_us) continue;
-    at->second.sent_us = 0;
-    unsent_.push_back(mark.id);
-  }
+  connects_.Restart();
+  requests_.Restart();
   while (!said_.empty()) {
     if (said_.back().at_us >= now_us - kRepeatMs * 1000) {
       disconnects_.push_front(std::move(said_.back().event));
@@ -116,38 +100,23 @@ void LogicQueue::Restart(std::int64_t now_us) {
   }
 }
 
-std::optional<std::int64_t> LogicQueue::Answered(std::uint64_t id, std::int64_t now_us) {
-  const auto at = asks_.find(id);
-  if (at == asks_.end()) return std::nullopt;
-  const std::int64_t waited = now_us - at->second.asked_us;
-  Forget(at);
-  return waited;
-}
-
-std::int64_t LogicQueue::SilenceUs(std::int64_t now_us) {
-  while (!sent_.empty()) {
-    const auto at = asks_.find(sent_.front().id);
-    if (at != asks_.end() && at->second.sent_us == sent_.front().at_us) {
-      return now_us - sent_.front().at_us;
+LogicQueue::Answers LogicQueue::Sort(const SessionDown& down, std::int64_t now_us) {
+  Answers out;
+  for (const ConnectReply& reply : down.connects()) {
+    if (const auto waited = connects_.Answered(reply.id(), now_us)) {
+      stats_.answer_us.Observe(static_cast<std::uint64_t>(*waited));
+      out.connects.push_back(reply);
+    } else if (reply.refused().empty() && !reply.key().empty()) {
+      out.goodbyes.push_back(GoodbyeOf(reply.mid(), reply.key(), reply.generation()));
     }
-    sent_.pop_front();
   }
-  return 0;
-}
-
-std::vector<std::uint64_t> LogicQueue::GiveUp(std::int64_t asked_before_us) {
-  std::vector<std::uint64_t> given_up;
-  while (!asked_.empty()) {
-    const auto at = asks_.find(asked_.front().id);
-    if (at != asks_.end() && at->second.asked_us == asked_.front().at_us) {
-      if (at->second.asked_us >= asked_before_us) break;
-      given_up.push_back(at->first);
-      Forget(at);
-    }
-    asked_.pop_front();
+  for (const Reply& reply : down.replies()) {
+    const auto waited = requests_.Answered(reply.id(), now_us);
+    if (!waited) continue;
+    stats_.request_us.Observe(static_cast<std::uint64_t>(*waited));
+    out.replies.push_back(reply);
   }
-  stats_.unanswered.Add(given_up.size());
-  return given_up;
+  return out;
 }
 
 }  // namespace encke::uplink

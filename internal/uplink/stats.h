@@ -14,11 +14,15 @@ struct LinkStats {
   Gauge waiting;                                       // Connects without an answer
   Counter connects, renewals, disconnects, upstreams;  // handed to a stream
   Counter dropped_renewals, dropped_disconnects;       // events_max
-  Counter unanswered;                                  // Connects given up
+  Counter requests, reports;                           // likewise
+  Counter dropped_reports;
+  Counter unanswered;           // Connects given up
+  Counter requests_unanswered;  // requests given up
   Counter streams, breaks;
   Counter moves_silent, moves_left;  // streams closed because logic was silent, or left
   Counter announces;
   Histogram answer_us;
+  Histogram request_us;
 };
 
 }  // namespace encke::uplink

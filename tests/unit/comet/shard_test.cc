@@ -22,6 +22,7 @@ class OpenLogic final : public uplink::LogicPort {
                  [reply](session::Sessions& sessions) { sessions.Answer(reply); });
     return true;
   }
+  bool Ask(Request) override { return true; }
   bool Renew(Renewal) override { return true; }
   void Depart(Disconnect goodbye) override {
     goodbyes.With([&](auto& all) { all.push_back(goodbye.key()); });

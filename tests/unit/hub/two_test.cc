@@ -169,7 +169,9 @@ TEST_F(Two, ASlowChannelHearsWhatItMissed) {
   hub.Join(2, RoomId("r"));
   hub.PushRoom("r", Numbered("a", 5, 7));
   hub.PushRoom("r", Numbered("b", 5, 8));
-  EXPECT_EQ(Flushed(), "1 <- v1:a v1:b\n2 <- r@5/7:a r@5/8:b\n2 missed r@5/7-8 lost 2\n");
+  EXPECT_EQ(Flushed(),
+            "1 <- v1:a v1:b\n1 missed r@5/7-8 lost 2\n"
+            "2 <- r@5/7:a r@5/8:b\n2 missed r@5/7-8 lost 2\n");
   Push inbox = Numbered("c", 9, 1);
   inbox.what.room = "user://2";
   EXPECT_EQ(hub.PushKey(2, inbox), Pushed::kDropped);

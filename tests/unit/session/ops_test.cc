@@ -32,15 +32,24 @@ TEST(ParseOps, OneBadPieceSpoilsTheList) {
 }
 
 TEST(FindOp, OnlyAuthIsKnownBeforeAuthAndUnknownAfterIt) {
-  EXPECT_EQ(FindOp(wire::kOpAuth, false).name, "auth");
-  EXPECT_EQ(FindOp(wire::kOpAuth, true).name, "other");
+  EXPECT_EQ(FindOp(wire::kOpAuth, Needs::kNothing).name, "auth");
+  EXPECT_EQ(FindOp(wire::kOpAuth, Needs::kAuth).name, "other");
   for (const std::int32_t op : {2, 12, 14, 16, 4, 1000}) {
-    EXPECT_EQ(FindOp(op, false).needs, Needs::kAuth) << op;
+    EXPECT_EQ(FindOp(op, Needs::kNothing).needs, Needs::kAuth) << op;
   }
-  EXPECT_EQ(FindOp(wire::kOpHeartbeat, true).name, "heartbeat");
+  EXPECT_EQ(FindOp(wire::kOpHeartbeat, Needs::kAuth).name, "heartbeat");
   for (const std::int32_t op : {0, 1, 3, 4, 5, 8, 9, 13, 15, 17, -1, -5, 123456}) {
-    EXPECT_EQ(FindOp(op, true).name, "other") << op;
+    EXPECT_EQ(FindOp(op, Needs::kAuth).name, "other") << op;
   }
+}
+
+TEST(FindOp, EachVersionHasItsOwnWords) {
+  EXPECT_EQ(FindOp(wire::kOpConnect, Needs::kNothing).name, "connect");
+  for (const std::int32_t op : {18, 20, 22, 24, 26, 28, 30})
+    EXPECT_EQ(FindOp(op, Needs::kAuth).name, "other") << op;
+  EXPECT_EQ(FindOp(wire::kOpBeat, Needs::kTwo).name, "beat");
+  for (const std::int32_t op : {2, 7, 12, 14, 16, 18, 1000})
+    EXPECT_EQ(FindOp(op, Needs::kTwo).name, "other") << op;
 }
 
 }  // namespace

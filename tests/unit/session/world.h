@@ -26,10 +26,15 @@ struct FakeLogic final : uplink::LogicPort {
   std::vector<Renewal> renewals;
   std::vector<Disconnect> goodbyes;
   std::vector<Upstream> packages;
+  std::vector<Request> requests;
   bool full = false;
 
   bool Arrive(Connect ask) override {
     if (!full) asks.push_back(std::move(ask));
+    return !full;
+  }
+  bool Ask(Request request) override {
+    if (!full) requests.push_back(std::move(request));
     return !full;
   }
   bool Renew(Renewal renewal) override {
@@ -130,7 +135,7 @@ class Client {
   std::string heard_, unsent_;
 };
 
-class World final : public Mail {
+class World : public Mail {
  public:
   explicit World(ShardOptions options = {}, downlink::InterestOptions interest_options = {})
       : interest(interest_options),

@@ -46,8 +46,8 @@ TEST(LogicQueue, SaysAgainOnlyWhatWasNotAnswered) {
   EXPECT_FALSE(f.queue.Arrive(Ask(4), 1)) << "events_max";
   EXPECT_EQ(f.Fill(2), "1 2 3 ");
   EXPECT_EQ(f.Fill(3), "");
-  EXPECT_EQ(f.queue.Answered(2, 11), 10);
-  EXPECT_EQ(f.queue.Answered(2, 11), std::nullopt);
+  EXPECT_EQ(f.queue.connects().Answered(2, 11), 10);
+  EXPECT_EQ(f.queue.connects().Answered(2, 11), std::nullopt);
   f.queue.Restart(4);
   EXPECT_EQ(f.Fill(5), "1 3 ");
 }
@@ -78,15 +78,15 @@ TEST(LogicQueue, CountsWhatItCannotKeep) {
 TEST(LogicQueue, SilenceIsTheAgeOfTheOldestUnanswered) {
   Fixture f;
   f.queue.Arrive(Ask(1), 0);
-  EXPECT_EQ(f.queue.SilenceUs(5), 0) << "not said yet";
+  EXPECT_EQ(f.queue.connects().SilenceUs(5), 0) << "not said yet";
   f.Fill(10);
   f.queue.Arrive(Ask(2), 10);
   f.Fill(20);
-  EXPECT_EQ(f.queue.SilenceUs(110), 100);
-  f.queue.Answered(1, 111);
-  EXPECT_EQ(f.queue.SilenceUs(120), 100);
+  EXPECT_EQ(f.queue.connects().SilenceUs(110), 100);
+  f.queue.connects().Answered(1, 111);
+  EXPECT_EQ(f.queue.connects().SilenceUs(120), 100);
   f.queue.Restart(130);
-  EXPECT_EQ(f.queue.SilenceUs(140), 0);
+  EXPECT_EQ(f.queue.connects().SilenceUs(140), 0);
 }
 
 TEST(LogicQueue, GivesUpTheOldest) {
@@ -94,11 +94,35 @@ TEST(LogicQueue, GivesUpTheOldest) {
   f.queue.Arrive(Ask(1), 10);
   f.queue.Arrive(Ask(2), 20);
   f.queue.Arrive(Ask(3), 30);
-  f.queue.Answered(1, 31);
-  EXPECT_EQ(f.queue.GiveUp(30), std::vector<std::uint64_t>{2});
-  EXPECT_EQ(f.queue.waiting(), 1u);
+  f.queue.connects().Answered(1, 31);
+  EXPECT_EQ(f.queue.connects().GiveUp(30), std::vector<std::uint64_t>{2});
+  EXPECT_EQ(f.queue.connects().waiting(), 1u);
   EXPECT_EQ(f.Fill(40), "3 ") << "what was given up is not said";
-  EXPECT_EQ(f.stats.unanswered.value(), 1u);
+}
+
+TEST(LogicQueue, RequestsAreSaidAgainUntilAnswered) {
+  Fixture f;
+  for (std::uint64_t id = 1; id <= 2; ++id) {
+    Request request;
+    request.set_id(id);
+    request.mutable_heads()->add_timelines("live://1");
+    ASSERT_TRUE(f.queue.Ask(request, 1));
+  }
+  SessionUp up;
+  EXPECT_TRUE(f.queue.Fill(&up, 2));
+  ASSERT_EQ(up.requests_size(), 2);
+  EXPECT_EQ(up.requests(0).heads().timelines(0), "live://1");
+  SessionDown down;
+  down.add_replies()->set_id(1);
+  down.add_replies()->set_id(9);  // nobody asked
+  ASSERT_EQ(f.queue.Sort(down, 3).replies.size(), 1U);
+  f.queue.Restart(4);
+  up.Clear();
+  EXPECT_TRUE(f.queue.Fill(&up, 5));
+  ASSERT_EQ(up.requests_size(), 1);
+  EXPECT_EQ(up.requests(0).id(), 2U);
+  EXPECT_EQ(f.queue.requests().GiveUp(2), std::vector<std::uint64_t>{2});
+  EXPECT_TRUE(f.queue.Sort(down, 6).replies.empty());
 }
 
 TEST(LogicQueue, BytesAreBoundedAndComeBack) {
@@ -110,7 +134,7 @@ TEST(LogicQueue, BytesAreBoundedAndComeBack) {
   big.set_id(2);
   EXPECT_TRUE(queue.Arrive(big, 1)) << "the last one may go past the bound";
   EXPECT_FALSE(queue.Arrive(Ask(3), 1));
-  queue.Answered(1, 2);
+  queue.connects().Answered(1, 2);
   EXPECT_TRUE(queue.Arrive(Ask(3), 2));
   Upstream package;
   package.set_body(std::string(10'000, 'x'));

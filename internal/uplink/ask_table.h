@@ -1,0 +1,131 @@
+#pragma once
+// AskTable: questions to logic that wait for an answer: handed out, said again on a new stream,
+// answered or given up.  Event has an id(); Connect and Request do.
+//
+// Owner    LogicQueue.
+// Thread   none of its own.
+// Limit    events_max questions, bytes_max of them together.
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "base/metrics.h"
+
+namespace encke::uplink {
+
+template <class Event>
+class AskTable {
+ public:
+  AskTable(std::size_t events_max, std::size_t bytes_max)
+      : events_max_(events_max), bytes_max_(bytes_max) {}
+
+  bool Put(Event event, std::int64_t now_us) {
+    if (asks_.size() >= events_max_ || bytes_ >= bytes_max_) return false;
+    const std::uint64_t id = event.id();
+    bytes_ += Cost(event);
+    unsent_.push_back(id);
+    asked_.push_back({id, now_us});
+    asks_[id] = {std::move(event), now_us, 0};
+    return true;
+  }
+
+  // Until *bytes reaches batch_bytes.
+  template <class Field>
+  void Fill(
+      Field* out, std::int64_t now_us, std::size_t batch_bytes, std::size_t* bytes, Counter* said) {
+    while (!unsent_.empty() && *bytes < batch_bytes) {
+      const std::uint64_t id = unsent_.front();
+      unsent_.pop_front();
+      const auto at = asks_.find(id);
+      if (at == asks_.end()) continue;
+      at->second.sent_us = now_us;
+      sent_.push_back({id, now_us});
+      *out->Add() = at->second.event;
+      *bytes += Cost(at->second.event);
+      said->Add();
+    }
+  }
+
+  // The stream is a new one: all of it is to be said again.
+  void Restart() {
+    unsent_.clear();
+    sent_.clear();
+    for (const Mark& mark : asked_) {
+      const auto at = asks_.find(mark.id);
+      if (at == asks_.end() || at->second.asked_us != mark.at_us) continue;
+      at->second.sent_us = 0;
+      unsent_.push_back(mark.id);
+    }
+  }
+
+  // Microseconds from Put to now; nullopt: nobody asked, or it was given up.
+  std::optional<std::int64_t> Answered(std::uint64_t id, std::int64_t now_us) {
+    const auto at = asks_.find(id);
+    if (at == asks_.end()) return std::nullopt;
+    const std::int64_t waited = now_us - at->second.asked_us;
+    Forget(at);
+    return waited;
+  }
+
+  // How long the oldest one that was handed out has been unanswered.
+  std::int64_t SilenceUs(std::int64_t now_us) {
+    while (!sent_.empty()) {
+      const auto at = asks_.find(sent_.front().id);
+      if (at != asks_.end() && at->second.sent_us == sent_.front().at_us) {
+        return now_us - sent_.front().at_us;
+      }
+      sent_.pop_front();
+    }
+    return 0;
+  }
+
+  // Gives up those asked before then; answers their ids.
+  std::vector<std::uint64_t> GiveUp(std::int64_t asked_before_us) {
+    std::vector<std::uint64_t> given_up;
+    while (!asked_.empty()) {
+      const auto at = asks_.find(asked_.front().id);
+      if (at != asks_.end() && at->second.asked_us == asked_.front().at_us) {
+        if (at->second.asked_us >= asked_before_us) break;
+        given_up.push_back(at->first);
+        Forget(at);
+      }
+      asked_.pop_front();
+    }
+    return given_up;
+  }
+
+  std::size_t waiting() const { return asks_.size(); }
+  bool all_said() const { return unsent_.empty(); }
+
+ private:
+  struct Ask {
+    Event event;
+    std::int64_t asked_us = 0;
+    std::int64_t sent_us = 0;  // 0 = not yet
+  };
+  struct Mark {  // valid while asks_ still has the id with this time
+    std::uint64_t id;
+    std::int64_t at_us;
+  };
+
+  // Its bytes, and something for an empty one.
+  static std::size_t Cost(const Event& event) { return event.ByteSizeLong() + 8; }
+  void Forget(typename std::unordered_map<std::uint64_t, Ask>::iterator ask) {
+    bytes_ -= Cost(ask->second.event);
+    asks_.erase(ask);
+  }
+
+  const std::size_t events_max_;
+  const std::size_t bytes_max_;
+  std::unordered_map<std::uint64_t, Ask> asks_;
+  std::deque<std::uint64_t> unsent_;
+  std::deque<Mark> asked_, sent_;  // in order of time; entries of answered ones are skipped
+  std::size_t bytes_ = 0;
+};
+
+}  // namespace encke::uplink
