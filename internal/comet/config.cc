@@ -78,10 +78,11 @@ void ReadVersion2(ConfigReader& in, CometConfig& out) {
   in.Key("version2.sync_bytes_max", &t.sync_bytes_max, 4 * 1024, 16 * kMega);
   in.Key("version2.publish_rate", &t.publish_rate, 0.01, 1e6);
   in.Key("version2.publish_burst", &t.publish_burst, 1, 1e6);
-  std::vector<std::string> keep;
-  in.Key("room.slow_keep", &keep);
-  for (const std::string& type : keep)
-    t.slow[type] = talk::Slow::kKeep;
+  for (const std::string& type : in.Children("rooms")) {
+    std::string slow = "drop_new";
+    in.Choice("rooms." + type + ".slow", &slow, {"drop_new", "keep"});
+    t.slow[type] = slow == "keep" ? talk::Slow::kKeep : talk::Slow::kDropNew;
+  }
 }
 
 void ReadPeers(ConfigReader& in, CometConfig& out) {

@@ -188,7 +188,8 @@ void Talks::PutFetched(hub::Slot slot, const Fetched& fetched, client::SyncReply
     out->set_through(std::max(out->through(), push.seq()));
     if (!Withheld(push, listener, options_.wall_us())) Put(push, out->room(), out->add_pushes());
   }
-  if (fetched.reload() && fetched.pushes().empty()) out->set_through(fetched.newest());
+  if (!fetched.reload() || !fetched.pushes().empty()) return;
+  out->set_through(fetched.oldest() > 0 ? fetched.oldest() - 1 : fetched.newest());
 }
 
 }  // namespace encke::talk

@@ -56,8 +56,9 @@ std::optional<client::Error> ErrorOf(const Reply& reply) {
   if (reply.retry()) return ErrorOf(client::Error::UNAVAILABLE, "", reply.error(), kRetryMs);
   const std::size_t field = FieldLength(reply.error());
   if (field == 0) return ErrorOf(client::Error::REFUSED, "", reply.error());
-  return ErrorOf(client::Error::INVALID, reply.error().substr(0, field),
-                 reply.error().substr(field + 2));
+  std::string name = reply.error().substr(0, field);
+  if (name == "timeline") name = "room";  // what it is called here
+  return ErrorOf(client::Error::INVALID, std::move(name), reply.error().substr(field + 2));
 }
 
 Fault CheckRoom(const std::string& room, const std::string& field) {

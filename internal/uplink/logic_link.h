@@ -41,7 +41,7 @@ class LogicLink final : public LogicPort {
   struct Events {
     std::function<void(ConnectReply)> answer;  // on any thread
     std::function<void()> announce;
-    std::function<void(encke::Reply)> reply;  // on any thread
+    std::function<void(encke::Reply)> reply = nullptr;  // on any thread
   };
 
   LogicLink(const LogicLinkOptions& options, Census& census);
