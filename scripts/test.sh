@@ -54,7 +54,6 @@ if [[ -n $sanitizer ]]; then
   export TSAN_OPTIONS="$common:suppressions=$PWD/tests/support/tsan.supp"
   export ASAN_OPTIONS="log_path=$reports/report:detect_leaks=1"
   export UBSAN_OPTIONS="$common:print_stacktrace=1"
-  export LSAN_OPTIONS="print_suppressions=0:suppressions=$PWD/tests/support/lsan.supp"
   export ENCKE_TEST_SLOW=${ENCKE_TEST_SLOW:-4}
 fi
 
