@@ -24,7 +24,8 @@ test: build ## unit, integration and browser tests; PRESET=asan or tsan: the sam
 	@scripts/test.sh $(BUILD)
 fuzz:    ## fuzz every parser for TIME seconds each (default 60)
 	@scripts/deps.sh all
-	@$(MAKE) build PRESET=fuzz
+	@test -f build/fuzz/build.ninja || cmake --preset fuzz
+	@cmake --build --preset fuzz --target fuzzers -j $(CORES)
 	@scripts/fuzz.sh build/fuzz $(or $(TIME),60)
 bench: build ## every claim on a small scale, in five minutes (bench/README.md)
 	@ENCKE_BUILD=$(BUILD) python3 bench/lab/short.py
