@@ -9,6 +9,7 @@
 #include "logic/http_api.h"
 #include "logic/process.h"
 #include "logic/stats.h"
+#include "native/api.h"
 #include "push/client_publisher.h"
 #include "push/relay.h"
 
@@ -44,8 +45,8 @@ Status Run(const logic::LogicConfig& config, const std::string& path) {
   bus::Publisher publisher(**nats, config.push_log, config.publish);  // where pushes leave
   store::Timelines timelines(redis);                                  // what was said
   store::Reports reports(redis);                                      // and who got it
-  push::Relay relay(
-      push::RealRelayPorts(presence, publisher, timelines, config.timelines, config.push_log));
+  push::Relay relay(push::RealRelayPorts(presence, publisher, timelines, reports, config.timelines,
+                                         config.push_log));
   push::ClientPublisher client(config.client_publish, [&relay](auto push, auto done) {
     relay.Accept(std::move(push), std::move(done));
   });
@@ -58,13 +59,16 @@ Status Run(const logic::LogicConfig& config, const std::string& path) {
   presence::SessionDoor door(**auth, ports, config.door);  // the comets' door
   encke::web::HttpServer http(config.http);                // the backends' door
   logic::HttpApi api(http, logic::HttpPorts::Of(relay, presence, **nodes), *keys);
+  timeline::History history(timelines, config.timelines);
+  encke::native::NativeApi native(http, logic::NativePortsOf(relay, presence, reports, history),
+                                  *keys);
   if (config.demo) logic::ServeDemo(http);
   encke::daemon::Admin admin(
       config.admin_listen,  // the operators' door
       {.metrics =
            [&] {
              return logic::MetricsText({**auth, door, presence, relay, client, timelines, asks, api,
-                                        http, redis, publisher, **nats});
+                                        native, http, redis, publisher, **nats});
            },
        .unready = [&](auto tell) { logic::WhyUnready(redis, **nats, registry, std::move(tell)); }});
   const auto service = encke::rpc::MakeSessionService(

@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include <fmt/core.h>
+#include <unistd.h>
 #include <yaml-cpp/yaml.h>
 
 #include "base/units.h"
@@ -234,13 +235,15 @@ void ConfigReader::Key(std::string_view name,
 std::vector<std::string> ConfigReader::Children(std::string_view name) {
   const std::string key(name);
   state_->asked.insert(key);
+  std::vector<std::string> names;
+  const char* env = std::getenv(EnvName(name).c_str());
+  if (env != nullptr) names = SplitCommas(env);
   const auto it = state_->leaves.find(key);
-  if (it == state_->leaves.end() || it->second.IsNull()) return {};
+  if (it == state_->leaves.end() || it->second.IsNull()) return names;
   if (!it->second.IsMap()) {
     Fail(name, "", "must be a table");
     return {};
   }
-  std::vector<std::string> names;
   for (const auto& pair : it->second) {
     const std::string child = pair.first.Scalar();
     if (child.empty() || child.find('.') != std::string::npos) {
@@ -250,14 +253,20 @@ std::vector<std::string> ConfigReader::Children(std::string_view name) {
     if (pair.second.IsNull() || (pair.second.IsMap() && pair.second.size() == 0)) {
       state_->asked.insert(key + "." + child);
     }
-    names.push_back(child);
+    if (std::find(names.begin(), names.end(), child) == names.end()) names.push_back(child);
   }
   return names;
 }
 
 bool ConfigReader::Given(std::string_view name) const {
   const std::string key(name);
-  return state_->leaves.contains(key) || std::getenv(EnvName(name).c_str()) != nullptr;
+  if (state_->leaves.contains(key)) return true;
+  const std::string env = EnvName(name);
+  for (char** line = environ; *line != nullptr; ++line) {
+    const std::string_view text(*line);
+    if (text.starts_with(env + "=") || text.starts_with(env + "_")) return true;
+  }
+  return false;
 }
 
 void ConfigReader::Refuse(std::string_view name, std::string_view why) {

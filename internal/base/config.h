@@ -52,9 +52,9 @@ class ConfigReader {
            std::chrono::milliseconds low,
            std::chrono::milliseconds high);
   // Names one level below `name`, for tables whose keys are the user's to choose; each of them may
-  // be an empty table.  A name with a dot in it is refused.
+  // be an empty table.  A name with a dot in it is refused.  The environment adds names.
   std::vector<std::string> Children(std::string_view name);
-  // The file or the environment says something about this key or one below it.
+  // The file or the environment says something about this key, or the environment below it.
   bool Given(std::string_view name) const;
   // A complaint about a key that was read, with its line.
   void Refuse(std::string_view name, std::string_view why);

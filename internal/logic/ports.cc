@@ -31,4 +31,22 @@ HttpPorts HttpPorts::Of(push::Relay& relay, presence::Presence& presence, presen
   return ports;
 }
 
+native::NativePorts NativePortsOf(push::Relay& relay,
+                                  presence::Presence& presence,
+                                  store::Reports& reports,
+                                  timeline::History& history) {
+  native::NativePorts ports;
+  ports.accept = [&relay](auto push, auto done) { relay.Accept(std::move(push), std::move(done)); };
+  ports.find_mids = [&presence](const auto& mids, auto done) {
+    presence.FindMids(mids, std::move(done));
+  };
+  ports.count_of = [&presence](auto room) { return presence.CountOf(room); };
+  ports.report = [&reports](const auto& id, auto done) { reports.Read(id, std::move(done)); };
+  ports.history = [&history](const auto& query, auto done) { history.Page(query, done); };
+  ports.purge = [&history](const auto& name, auto upto, auto done) {
+    history.Purge(name, upto, done);
+  };
+  return ports;
+}
+
 }  // namespace encke::logic

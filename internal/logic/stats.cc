@@ -104,6 +104,14 @@ void WriteApi(MetricsWriter& out, const HttpApiCounts& api, const push::RelayCou
             Value(relay.unrouted));
 }
 
+void WriteNative(MetricsWriter& out, const native::NativeCounts& c) {
+  out.Count("encke_logic_v1_requests_total", "calls of /v1", "", Value(c.requests));
+  Family(out, "encke_logic_v1_refused_total", "of them not done, by reason", "reason")
+      .Add("unauthorized", c.unauthorized)
+      .Add("invalid", c.refused)
+      .Add("failed", c.failed);
+}
+
 void WriteTimelines(MetricsWriter& out, const LogicView& view) {
   const store::TimelineCounts& kept = view.timelines.counts();
   Family(out, "encke_logic_timeline_appends_total", "entries for timelines", "result")
@@ -169,6 +177,7 @@ std::string MetricsText(const LogicView& view) {
   WriteSessions(out, view.door.counts());
   WritePresence(out, view.presence);
   WriteApi(out, view.api.counts(), view.relay.counts());
+  WriteNative(out, view.native.counts());
   WriteTimelines(out, view);
   WriteHttp(out, view.http.counts());
   WriteRedis(out, view.redis);

@@ -11,6 +11,7 @@
 #include "bus/nats.h"
 #include "bus/push_log.h"
 #include "logic/http_api.h"
+#include "native/api.h"
 #include "presence/presence.h"
 #include "presence/session_door.h"
 #include "push/client_publisher.h"
@@ -31,6 +32,7 @@ struct LogicView {
   const store::Timelines& timelines;
   const timeline::Asks& asks;
   const HttpApi& api;
+  const native::NativeApi& native;
   const web::HttpServer& http;
   const store::Redis& redis;
   const bus::Publisher& publisher;

@@ -9,6 +9,7 @@ namespace encke::push {
 RelayPorts RealRelayPorts(presence::Presence& presence,
                           bus::Publisher& publisher,
                           store::Timelines& timelines,
+                          store::Reports& reports,
                           const timeline::TimelinePlan& plan,
                           const bus::LogOptions& log) {
   RelayPorts ports;
@@ -23,6 +24,10 @@ RelayPorts RealRelayPorts(presence::Presence& presence,
   };
   ports.append = [&timelines](auto entry, auto done) {
     timelines.Append(std::move(entry), std::move(done));
+  };
+  ports.report = [&reports](const Accepted& accepted) {
+    reports.Tell(accepted.id, "logic", {{"accepted", 1}, {"unrouted", accepted.unrouted}},
+                 [](const Status&) {});
   };
   ports.plan = plan;
   ports.partitions = log.partitions;

@@ -116,11 +116,12 @@ std::string PartName(std::string_view part) {
 // Counts what is still to come; whoever starts something begins it before the previous one ends.
 class Relay::Work {
  public:
-  Work(Push asked, RelayCounts& counts, Counter& accepted, OnAccepted done)
+  Work(Push asked, Relay& relay, OnAccepted done)
       : push(std::move(asked)),
         message(MessageOf(push)),
-        counts_(counts),
-        accepted_(accepted),
+        counts_(relay.counts_),
+        accepted_(relay.CounterOf(push.to)),
+        report_(relay.ports_.report),
         done_(std::move(done)) {
     state_.With([this](State& s) {
       s.accepted.id = push.id;
@@ -140,6 +141,7 @@ class Relay::Work {
     State end = state_.With([](State& s) { return std::move(s); });
     (end.outcome ? accepted_ : counts_.failed).Add();
     if (!end.outcome) return done_(end.outcome.error());
+    if (push.report && report_) report_(end.accepted);
     done_(std::move(end.accepted));
   }
   void Put(const Place& place, const store::Timelines::Appended& appended) {
@@ -175,6 +177,7 @@ class Relay::Work {
   Guarded<State> state_;
   RelayCounts& counts_;
   Counter& accepted_;
+  const std::function<void(const Accepted&)>& report_;
   const OnAccepted done_;
 };
 
@@ -196,8 +199,7 @@ Counter& Relay::CounterOf(To to) {
 
 void Relay::Accept(Push push, OnAccepted done) {
   if (push.id.empty()) push.id = NewUuid();
-  Counter& counter = CounterOf(push.to);
-  const auto job = std::make_shared<Work>(std::move(push), counts_, counter, std::move(done));
+  const auto job = std::make_shared<Work>(std::move(push), *this, std::move(done));
   job->Begin();
   switch (job->push.to) {
     case To::kKeys:

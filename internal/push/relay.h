@@ -55,6 +55,8 @@ struct RelayPorts {
   std::function<void(store::Timelines::Entry, OnAppended)> append;
   // Where what has durable history goes besides; null: nowhere.
   std::function<void(const Place&, std::string payload, std::function<void(Status)> done)> archive;
+  // What logic itself knows about a push that asked for a report; null: nobody wants to know.
+  std::function<void(const Accepted&)> report;
   timeline::TimelinePlan plan;
   int partitions = 16;
 };
@@ -107,6 +109,7 @@ class Relay {
 RelayPorts RealRelayPorts(presence::Presence& presence,
                           bus::Publisher& publisher,
                           store::Timelines& timelines,
+                          store::Reports& reports,
                           const timeline::TimelinePlan& plan,
                           const bus::LogOptions& log);
 

@@ -69,6 +69,11 @@ void HttpServer::Route(std::string method, std::string path, HttpHandler handler
   impl_->shared.routes.push_back({std::move(method), std::move(path), std::move(handler)});
 }
 
+void HttpServer::RouteBelow(std::string prefix, HttpHandler handler) {
+  assert(impl_->loops.empty());
+  impl_->shared.prefixes.push_back({"", std::move(prefix), std::move(handler)});
+}
+
 void HttpServer::Fallback(HttpHandler handler) {
   assert(impl_->loops.empty());
   impl_->shared.fallback = std::move(handler);

@@ -82,7 +82,9 @@ class HttpServer {
   HttpServer& operator=(const HttpServer&) = delete;
 
   void Route(std::string method, std::string path, HttpHandler handler);
-  // Exact path only; everything else comes here.  Default: 404, "404 page not found", text/plain.
+  // Every method and path below `prefix` for which there is no route.
+  void RouteBelow(std::string prefix, HttpHandler handler);
+  // Routes are exact; everything else comes here.  Default: 404, "404 page not found", text/plain.
   void Fallback(HttpHandler handler);
 
   Result<std::uint16_t> Start();  // binds and runs; answers the port

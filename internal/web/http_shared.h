@@ -31,6 +31,7 @@ struct HttpShared {
 
   HttpOptions options;
   std::vector<Row> routes;
+  std::vector<Row> prefixes;  // any method
   HttpHandler fallback;
   HttpCounts counts;
   Gauge refused_open;  // connections being told 503
@@ -38,6 +39,9 @@ struct HttpShared {
   const HttpHandler& Find(std::string_view method, std::string_view path) const {
     for (const Row& row : routes) {
       if (row.path == path && row.method == method) return row.handler;
+    }
+    for (const Row& row : prefixes) {
+      if (path.starts_with(row.path)) return row.handler;
     }
     return fallback;
   }

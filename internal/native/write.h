@@ -1,0 +1,30 @@
+#pragma once
+// Writing the native API's replies.
+//
+// Owner    NativeApi.
+// Thread   any; pure functions.
+// Limit    none.
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "native/fields.h"
+#include "push/push.h"
+#include "store/sessions.h"
+#include "store/timelines.h"
+#include "web/http_server.h"
+
+namespace encke::native {
+
+web::HttpReply JsonReply(int status, const Json& json);
+Json FaultJson(const Fault& fault);
+// 404, 503 (may pass) or 500.
+int StatusOf(Errc code);
+Json ErrorJson(const Error& error);
+
+Json AcceptedJson(const push::Accepted& accepted);
+Json UserJson(std::int64_t mid, const std::vector<store::Place>& places);
+Json PageJson(const std::string& timeline, const store::TimelinePage& page);
+
+}  // namespace encke::native
