@@ -7,6 +7,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from cluster import BUILD, Cluster  # noqa: E402
+from native import HISTORY, Api  # noqa: E402
 
 
 def pytest_sessionstart(session):
@@ -62,3 +63,18 @@ def own_cluster():
 @pytest.fixture(params=["tcp", "ws"])
 def transport(request):
     return request.param
+
+
+@pytest.fixture(scope="session")
+def native():
+    cluster = Cluster(1, 1, 1, HISTORY)
+    try:
+        yield cluster.start()
+    finally:
+        cluster.stop()
+
+
+@pytest.fixture
+def api(native):
+    yield Api(native.backend())
+    native.close_clients()
