@@ -21,7 +21,7 @@ PROGRAMS = (
     ["api.py", "--seconds=5", "--turns=1"],
     ["curve.py", "--sizes=1000,10000", "--seconds=5"],
     ["million.py", "--connections=15000", "--idle=5", "--pushes=20", "--push_rate=4",
-     "--storm_rate=10000"],
+     "--login_rate=5000"],
 )
 
 

@@ -90,6 +90,7 @@ void ReadPeers(ConfigReader& in, CometConfig& out) {
   in.Key("logic.addresses", &out.logic_addresses);
   in.Key("logic.events_max", &l.events_max, 1, 10 * kMillion);
   in.Key("logic.bytes_max", &l.bytes_max, kMega, 4096 * kMega);
+  in.Key("logic.connects_rate", &l.connects_rate, 0, kMillion);
   in.Key("logic.answer_timeout", &l.answer_timeout, milliseconds(100), minutes(1));
   in.Key("logic.report_interval", &l.report_interval, milliseconds(50), minutes(1));
   in.Key("nats.replicas", &out.nats_replicas, 1, 5);

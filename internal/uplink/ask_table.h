@@ -4,8 +4,10 @@
 //
 // Owner    LogicQueue.
 // Thread   none of its own.
-// Limit    events_max questions, bytes_max of them together.
+// Limit    events_max questions, bytes_max of them together; with a rate, also what is handed out
+//          a second, and as many waiting as kPatienceS seconds can hand out.
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -24,8 +26,17 @@ class AskTable {
   AskTable(std::size_t events_max, std::size_t bytes_max)
       : events_max_(events_max), bytes_max_(bytes_max) {}
 
+  static constexpr double kPatienceS = 5;  // whoever would wait longer is refused at once
+
+  // So many are handed out per second, after a burst of a tenth of it; 0 = no limit.
+  void SetRate(double per_second) {
+    rate_ = per_second;
+    tokens_ = Burst();
+  }
+
   bool Put(Event event, std::int64_t now_us) {
     if (asks_.size() >= events_max_ || bytes_ >= bytes_max_) return false;
+    if (rate_ > 0 && static_cast<double>(unsent_.size()) >= rate_ * kPatienceS) return false;
     const std::uint64_t id = event.id();
     bytes_ += Cost(event);
     unsent_.push_back(id);
@@ -38,11 +49,13 @@ class AskTable {
   template <class Field>
   void Fill(
       Field* out, std::int64_t now_us, std::size_t batch_bytes, std::size_t* bytes, Counter* said) {
-    while (!unsent_.empty() && *bytes < batch_bytes) {
+    Refill(now_us);
+    while (!unsent_.empty() && *bytes < batch_bytes && (rate_ == 0 || tokens_ >= 1)) {
       const std::uint64_t id = unsent_.front();
       unsent_.pop_front();
       const auto at = asks_.find(id);
       if (at == asks_.end()) continue;
+      tokens_ -= 1;
       at->second.sent_us = now_us;
       sent_.push_back({id, now_us});
       *out->Add() = at->second.event;
@@ -113,6 +126,13 @@ class AskTable {
     std::int64_t at_us;
   };
 
+  double Burst() const { return std::max(1.0, rate_ / 10); }
+  void Refill(std::int64_t now_us) {
+    const auto passed_us = static_cast<double>(std::max<std::int64_t>(0, now_us - filled_us_));
+    tokens_ = std::min(Burst(), tokens_ + rate_ * passed_us / 1e6);
+    filled_us_ = now_us;
+  }
+
   // Its bytes, and something for an empty one.
   static std::size_t Cost(const Event& event) { return event.ByteSizeLong() + 8; }
   void Forget(typename std::unordered_map<std::uint64_t, Ask>::iterator ask) {
@@ -123,6 +143,9 @@ class AskTable {
   const std::size_t events_max_;
   const std::size_t bytes_max_;
   std::unordered_map<std::uint64_t, Ask> asks_;
+  double rate_ = 0;  // per second; 0 = no limit
+  double tokens_ = 1;
+  std::int64_t filled_us_ = 0;
   std::deque<std::uint64_t> unsent_;
   std::deque<Mark> asked_, sent_;  // in order of time; entries of answered ones are skipped
   std::size_t bytes_ = 0;

@@ -47,7 +47,9 @@ class LogicLink::Impl : public std::enable_shared_from_this<LogicLink::Impl> {
  private:
   struct State {
     State(const LogicLinkOptions& options, LinkStats& stats)
-        : queue(options.events_max, options.bytes_max, stats) {}
+        : queue(options.events_max, options.bytes_max, stats) {
+      queue.connects().SetRate(options.connects_rate);
+    }
     LogicQueue queue;
     std::vector<std::string> addresses;
     // The stream at hand.  Whatever comes from one with another epoch is of the past.
@@ -135,6 +137,7 @@ void LogicLink::Impl::Watch() {
   });
   OpenOne();
   Report();
+  (void)Say([](State& s) { return !s.queue.empty(); });  // what a rate held back
 }
 
 void LogicLink::Impl::GiveUpOld() {

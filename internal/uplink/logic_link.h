@@ -28,6 +28,7 @@ namespace encke::uplink {
 struct LogicLinkOptions {
   std::string comet;  // our id
   std::size_t events_max = 100'000;
+  int connects_rate = 0;  // logins handed out a second; 0 = no limit
   std::size_t bytes_max = 64 * 1024 * 1024;
   Duration answer_timeout{3'000};    // a Connect unanswered that long: logic is silent
   Duration connect_timeout{10'000};  // a Connect nobody answered is given up

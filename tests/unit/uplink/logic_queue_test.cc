@@ -52,6 +52,31 @@ TEST(LogicQueue, SaysAgainOnlyWhatWasNotAnswered) {
   EXPECT_EQ(f.Fill(5), "1 3 ");
 }
 
+// A tenth of a second's worth at once, then as time passes; what cannot have its turn in time is
+// refused, and an ask that was given up costs nothing.
+TEST(LogicQueue, ARateHoldsConnectsBack) {
+  LinkStats stats;
+  LogicQueue queue(1000, 1 << 20, stats);
+  queue.connects().SetRate(20);
+  const auto fill = [&queue](std::int64_t now) {
+    SessionUp up;
+    queue.Fill(&up, now);
+    return Ids(up);
+  };
+  for (std::uint64_t id = 1; id <= 100; ++id)
+    ASSERT_TRUE(queue.Arrive(Ask(id), kSecond));
+  EXPECT_FALSE(queue.Arrive(Ask(101), kSecond)) << "it would wait more than five seconds";
+  EXPECT_EQ(fill(kSecond), "1 2 ");
+  EXPECT_EQ(fill(kSecond), "");
+  EXPECT_FALSE(queue.empty());
+  EXPECT_TRUE(queue.connects().Answered(3, kSecond).has_value());
+  EXPECT_EQ(fill(kSecond + kSecond / 20), "4 ");
+  EXPECT_EQ(fill(kSecond + kSecond / 20), "");
+  EXPECT_EQ(fill(3 * kSecond), "5 6 ") << "a pause saves up a burst, not more";
+  queue.Depart(Goodbye("a"));
+  EXPECT_EQ(fill(3 * kSecond), "-a ") << "only connects wait";
+}
+
 TEST(LogicQueue, RepeatsGoodbyesOfTheLastSecondsFirst) {
   Fixture f;
   f.queue.Depart(Goodbye("old"));
