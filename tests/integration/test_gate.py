@@ -99,6 +99,10 @@ def anonymous_bytes(pid):
         return int(re.search(r"^RssAnon:\s+(\d+)", status.read(), re.M)[1]) * 1024
 
 
+def test_the_capacity_page_is_what_the_costs_say():
+    subprocess.run([ROOT / "bench/lab/capacity.py", "--check"], check=True, timeout=60)
+
+
 if RELEASE:
     def test_gate_counts():
         told, _ = gate(MANY, 50)
