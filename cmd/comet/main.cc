@@ -62,9 +62,7 @@ Status Run(comet::CometConfig config, const std::string& path) {
   const auto push_service = pushes.MakeService();
   auto grpc = encke::rpc::Server::Start({.address = config.grpc_listen}, {push_service.get()});
   if (!grpc) return grpc.error();
-  if (auto open = shards.Open(comet::DoorsOf(config, tls->get())); !open) return open.error();
 
-  shards.Start();
   logic.Start(
       {.answer = [&shards](encke::ConnectReply reply) { comet::Deliver(shards, std::move(reply)); },
        .announce = [&shards] { shards.Announce(); },
@@ -72,6 +70,10 @@ Status Run(comet::CometConfig config, const std::string& path) {
   encke::bus::Registry registry(**nats, config.registry);  // who else is alive
   comet::Life life(config, path, boot, registry, logic, shards, addresses, tls->get());
   life.Begin((*grpc)->port());
+  life.AwaitJobs(interest);  // nobody is let in of whom no job would know
+  if (auto open = shards.Open(comet::DoorsOf(config, tls->get())); !open) return open.error();
+  shards.Start();
+  life.Welcome();
   life.WaitForStop();
 
   life.Leave();  // clients first, pushes reach them to the last

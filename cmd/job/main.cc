@@ -68,7 +68,7 @@ Status Run(const job::Config& config, const std::string& path) {
   // Nothing may be routed before we know to whom.
   if (met.Wait(Duration(10'000))) return encke::Error{encke::Errc::kTimeout, "nats: no registry"};
 
-  readers.Start([&](int p, std::uint64_t fence, std::uint64_t seq) { leases.Save(p, fence, seq); });
+  readers.Start([&](const bus::Lease& done) { leases.Save(done); });
   leases.Start([&](const bus::Lease& lease) { readers.Gained(lease); },
                [&](int partition) { readers.Lost(partition); });
   encke::daemon::WaitForStop([&] { Reload(path); });

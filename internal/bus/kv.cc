@@ -85,6 +85,15 @@ Result<std::vector<std::string>> Kv::Keys() {
   return keys;
 }
 
+Result<std::int64_t> Kv::MadeNs() {
+  if (!nats_.connected()) return Error{Errc::kUnavailable, "nats is away"};
+  jsStreamInfo* raw = nullptr;
+  jsErrCode code{};
+  const natsStatus s = js_GetStreamInfo(&raw, js_.get(), stream_.c_str(), nullptr, &code);
+  if (s != NATS_OK) return NatsError(s, "looking at " + prefix_, code);
+  return StreamInfoHandle(raw)->Created;
+}
+
 bool Kv::IsDeletion(natsMsg* msg) { return !HeaderOf(msg, kKvOperation).empty(); }
 
 Result<std::uint64_t> Kv::Publish(natsMsg* msg, std::string_view key, jsPubOptions* options) {

@@ -70,6 +70,9 @@ class Kv {
   // Every key with a value or a deletion mark.
   Result<std::vector<std::string>> Keys();
 
+  // When the bucket was made: another number, another bucket.
+  Result<std::int64_t> MadeNs();
+
   const std::string& prefix() const { return prefix_; }  // "$KV.<bucket>."
   static bool IsDeletion(natsMsg* msg);
 

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <charconv>
 #include <map>
+#include <optional>
 #include <thread>
 
 #include "base/ids.h"
@@ -38,28 +39,38 @@ class KvLeaseStore final : public fleet::LeaseStore {
     return kv_.Write(KeyOf(partition), holder, expected);
   }
 
+  Result<std::int64_t> MadeNs() { return kv_.MadeNs(); }
+
  private:
   Kv kv_;
 };
 
-// checkpoint := seq ' ' fence, both decimal
+// checkpoint := seq ' ' fence ' ' log, all decimal
 struct Checkpoint {
   std::uint64_t seq = 0;
   std::uint64_t fence = 0;
+  std::uint64_t log = 0;
 };
 
 std::string Encode(const Checkpoint& checkpoint) {
-  return std::to_string(checkpoint.seq) + ' ' + std::to_string(checkpoint.fence);
+  return std::to_string(checkpoint.seq) + ' ' + std::to_string(checkpoint.fence) + ' ' +
+         std::to_string(checkpoint.log);
 }
 
 Checkpoint Decode(std::string_view text) {
   Checkpoint checkpoint;
-  const char* const end = text.data() + text.size();
-  const auto seq = std::from_chars(text.data(), end, checkpoint.seq);
-  if (seq.ec == std::errc() && seq.ptr != end) {
-    std::from_chars(seq.ptr + 1, end, checkpoint.fence);
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  for (std::uint64_t* number : {&checkpoint.seq, &checkpoint.fence, &checkpoint.log}) {
+    const auto read = std::from_chars(at, end, *number);
+    if (read.ec != std::errc()) break;
+    at = read.ptr == end ? end : read.ptr + 1;
   }
   return checkpoint;
+}
+
+std::uint64_t FenceOf(std::int64_t bucket_made_ns, std::uint64_t revision) {
+  return (static_cast<std::uint64_t>(bucket_made_ns / 1'000'000'000) << 32) + revision;
 }
 
 }  // namespace
@@ -88,14 +99,13 @@ class Leases::Impl {
     pulse_.Wake();
   }
 
-  void Save(int partition, std::uint64_t fence, std::uint64_t seq) {
+  void Save(const Lease& lease) {
     saved_.With([&](auto& saved) {
-      Checkpoint& newest = saved[partition];
-      if (fence > newest.fence) {
-        newest = {seq, fence};
-      } else if (fence == newest.fence) {
-        newest.seq = std::max(newest.seq, seq);
-      }
+      Checkpoint& newest = saved[lease.partition];
+      if (lease.fence < newest.fence) return;
+      const bool same = lease.fence == newest.fence && lease.log == newest.log;
+      newest = {same ? std::max(newest.seq, lease.checkpoint) : lease.checkpoint, lease.fence,
+                lease.log};
     });
   }
 
@@ -105,14 +115,13 @@ class Leases::Impl {
 
  private:
   struct Kept {  // the checkpoint of a partition we hold, as the server has it
-    std::uint64_t fence = 0;
-    std::uint64_t seq = 0;
+    Checkpoint checkpoint;
     std::uint64_t revision = 0;
   };
 
   fleet::LeaseTable::Events MakeEvents() {
     return {[] { return MonotonicMs(); },
-            [this](int partition, std::uint64_t fence) { return OnGained(partition, fence); },
+            [this](int partition, std::uint64_t revision) { return OnGained(partition, revision); },
             [this](int partition, bool ours) { OnLost(partition, ours); }};
   }
 
@@ -128,7 +137,9 @@ class Leases::Impl {
 
   // Writing the checkpoint again under our fence makes every later write of a former holder fail:
   // it may have been paused between looking at its lease and writing.
-  bool OnGained(int partition, std::uint64_t fence) {
+  bool OnGained(int partition, std::uint64_t lease_revision) {
+    const auto fence = Fence(partition, lease_revision);
+    if (!fence) return false;
     auto entry = checkpoints_.Get(KeyOf(partition));
     if (!entry && entry.error().code != Errc::kNotFound) return false;
     Checkpoint checkpoint;
@@ -137,14 +148,23 @@ class Leases::Impl {
       checkpoint = Decode(entry->value);
       revision = entry->revision;
     }
-    checkpoint.fence = fence;
+    checkpoint.fence = *fence;
     auto written = checkpoints_.Write(KeyOf(partition), Encode(checkpoint), revision);
     if (!written) return false;
-    kept_[partition] = {fence, checkpoint.seq, *written};
+    kept_[partition] = {checkpoint, *written};
     PublishHeld(partition, true);
-    log::Info("lease.gained partition={} fence={} checkpoint={}", partition, fence, checkpoint.seq);
-    gained_(Lease{partition, fence, checkpoint.seq});
+    log::Info("lease.gained partition={} fence={} checkpoint={}", partition, *fence,
+              checkpoint.seq);
+    gained_(Lease{partition, *fence, checkpoint.seq, checkpoint.log});
     return true;
+  }
+
+  // That our entry is in the bucket afterwards proves that the time is of the bucket it is in.
+  std::optional<std::uint64_t> Fence(int partition, std::uint64_t revision) {
+    const auto made_ns = store_.MadeNs();
+    const auto entry = store_.Read(partition);
+    if (!made_ns || !entry || entry->revision != revision) return std::nullopt;
+    return FenceOf(*made_ns, revision);
   }
 
   void OnLost(int partition, bool ours) {
@@ -179,10 +199,12 @@ class Leases::Impl {
       return found == saved.end() ? Checkpoint{} : found->second;
     });
     Kept& kept = kept_[partition];
-    if (wanted.fence != kept.fence || wanted.seq <= kept.seq) return true;
+    const Checkpoint& known = kept.checkpoint;
+    if (wanted.fence != known.fence) return true;
+    if (wanted.log == known.log && wanted.seq <= known.seq) return true;
     auto written = checkpoints_.Write(KeyOf(partition), Encode(wanted), kept.revision);
     if (written) {
-      kept.seq = wanted.seq;
+      kept.checkpoint = wanted;
       kept.revision = *written;
       return true;
     }
@@ -195,7 +217,7 @@ class Leases::Impl {
     auto entry = checkpoints_.Get(KeyOf(partition));
     if (!entry) return false;
     Kept& kept = kept_[partition];
-    if (Decode(entry->value).fence == kept.fence) kept.revision = entry->revision;
+    if (Decode(entry->value).fence == kept.checkpoint.fence) kept.revision = entry->revision;
     return true;
   }
 
@@ -223,9 +245,7 @@ void Leases::Start(std::function<void(const Lease&)> gained,
   impl_->Start(std::move(gained), std::move(lost));
 }
 void Leases::SetHolders(std::size_t live_jobs) { impl_->SetHolders(live_jobs); }
-void Leases::Save(int partition, std::uint64_t fence, std::uint64_t seq) {
-  impl_->Save(partition, fence, seq);
-}
+void Leases::Save(const Lease& lease) { impl_->Save(lease); }
 std::vector<int> Leases::held() const { return impl_->held(); }
 
 }  // namespace encke::bus

@@ -5,7 +5,8 @@
 // A lease names its holder and is renewed every renew_interval; when nothing was heard of it for
 // `expire` on the reader's own clock, anybody may take it over (compare-and-set).  A holder that
 // could not renew in time stops by itself one renew_interval before that.  The fence is the
-// revision at which it was taken: it only grows.  Jobs share evenly: each holds at most ceil(P /
+// revision at which it was taken, above the second in which the bucket was made: it only grows,
+// also over a bucket that was lost and made anew.  Jobs share evenly: each holds at most ceil(P /
 // live jobs) and gives the rest up (fleet/lease_table.h has the rule).
 //
 // Owner    main of job.
@@ -32,6 +33,7 @@ struct Lease {
   int partition = 0;
   std::uint64_t fence = 0;
   std::uint64_t checkpoint = 0;  // everything up to this sequence is done; 0 = nothing yet
+  std::uint64_t log = 0;         // which log that is (bus/push_log.h); 0 = not known
 };
 
 class Leases {
@@ -44,8 +46,9 @@ class Leases {
   // gained: start reading at checkpoint + 1.  lost: stop; it must have stopped when this returns.
   void Start(std::function<void(const Lease&)> gained, std::function<void(int partition)> lost);
   void SetHolders(std::size_t live_jobs);  // from the registry, at every change; at least 1
-  // Remembers a checkpoint; written at most every renew_interval, and when the lease is given up.
-  void Save(int partition, std::uint64_t fence, std::uint64_t seq);
+  // Remembers the checkpoint of a lease; written at most every renew_interval, and when the lease
+  // is given up.
+  void Save(const Lease& lease);
   std::vector<int> held() const;
 
  private:

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cassert>
+#include <optional>
+#include <thread>
 
 #include "base/log.h"
 #include "base/threads.h"
@@ -21,6 +23,8 @@ constexpr std::int64_t kWriteDeadlineMs = 2000;
 // holds what was under way.
 constexpr int kReconnectBufferBytes = 8 << 20;
 constexpr Duration kClosePatience{5000};
+constexpr Duration kKeepInterval{5000};  // a stream may go without the connection going
+constexpr Duration kKeepRetry{250};
 
 constexpr std::int64_t kNsPerMs = 1'000'000;
 constexpr Duration kRegistryEntryAge{60'000};
@@ -60,18 +64,24 @@ bool SameLimits(const jsStreamConfig& have, const jsStreamConfig& want) {
          have.Duplicates == want.Duplicates && have.MaxMsgsPerSubject == want.MaxMsgsPerSubject;
 }
 
+enum class Existing : std::uint8_t { kChange, kLeave };
+
 // Creates the stream, or brings the limits of an existing one to what is wanted.
-Status EnsureStream(jsCtx* js, jsStreamConfig& want) {
+Status EnsureStream(jsCtx* js, jsStreamConfig& want, Existing existing) {
   const std::string name = want.Name;
   jsErrCode code{};
   auto info = StreamInfo(js, name);
   if (!info && info.error().code == Errc::kNotFound) {
     const natsStatus status = js_AddStream(nullptr, js, &want, nullptr, &code);
-    if (status == NATS_OK) return Ok{};
+    if (status == NATS_OK) {
+      log::Info("bus.stream_made stream={}", name);
+      return Ok{};
+    }
     if (code != JSStreamNameExistErr) return NatsError(status, "creating stream " + name, code);
     info = StreamInfo(js, name);  // somebody else was faster
   }
   if (!info) return info.error();
+  if (existing == Existing::kLeave) return Ok{};
   jsStreamConfig& have = *(*info)->Config;
   if (!SameShape(have, want)) {
     return Error{Errc::kConflict, "stream " + name + " exists and is something else: " +
@@ -84,7 +94,8 @@ Status EnsureStream(jsCtx* js, jsStreamConfig& want) {
   return Ok{};
 }
 
-Status EnsureBucket(jsCtx* js, const std::string& bucket, int replicas, Duration age) {
+Status EnsureBucket(
+    jsCtx* js, const std::string& bucket, int replicas, Duration age, Existing existing) {
   const std::string name = "KV_" + bucket;
   const std::string subject = "$KV." + bucket + ".>";
   const char* subjects[] = {subject.c_str()};
@@ -104,7 +115,38 @@ Status EnsureBucket(jsCtx* js, const std::string& bucket, int replicas, Duration
   config.AllowDirect = true;
   config.Duplicates =
       std::min<std::int64_t>(120'000, age.count() > 0 ? age.count() : 120'000) * kNsPerMs;
-  return EnsureStream(js, config);
+  return EnsureStream(js, config, existing);
+}
+
+Status MakeBuckets(jsCtx* js, int replicas, Existing existing) {
+  // Entries of daemons that are long gone leave the registry by age; leases and checkpoints stay.
+  const std::pair<const char*, Duration> all[] = {{"encke_registry", kRegistryEntryAge},
+                                                  {"encke_leases", Duration(0)},
+                                                  {"encke_checkpoints", Duration(0)}};
+  for (const auto& [bucket, age] : all)
+    if (auto made = EnsureBucket(js, bucket, replicas, age, existing); !made) return made;
+  return Ok{};
+}
+
+Status MakeLog(jsCtx* js, const LogOptions& options, Existing existing) {
+  const std::string subject = options.subject + ".*";
+  const std::string description = DescribeLog(options);
+  const char* subjects[] = {subject.c_str()};
+  jsStreamConfig config;
+  jsStreamConfig_Init(&config);
+  config.Name = options.stream.c_str();
+  config.Description = description.c_str();
+  config.Subjects = subjects;
+  config.SubjectsLen = 1;
+  config.Retention = js_LimitsPolicy;
+  config.Storage = js_FileStorage;
+  config.Discard = js_DiscardNew;
+  config.MaxAge = options.max_age.count() * kNsPerMs;
+  config.MaxBytes = options.max_bytes;
+  config.MaxMsgsPerSubject = -1;
+  config.Replicas = options.replicas;
+  config.Duplicates = std::min(options.duplicate_window, options.max_age).count() * kNsPerMs;
+  return EnsureStream(js, config, existing);
 }
 
 }  // namespace
@@ -116,6 +158,14 @@ struct Nats::Impl {
   JsHandle js;
   Pulse closed;
   log::RateLimit error_lines{2};
+  // What was asked for, and who makes it again.
+  struct Kept {
+    std::optional<LogOptions> log;
+    std::optional<int> bucket_replicas;
+  };
+  Guarded<Kept> kept;
+  Pulse keep;
+  std::thread keeper;
 
   static Impl& From(void* closure) { return *static_cast<Impl*>(closure); }
 
@@ -125,6 +175,7 @@ struct Nats::Impl {
   }
   static void OnReconnected(natsConnection*, void* closure) {
     From(closure).counts.reconnects.Add();
+    From(closure).keep.Wake();
     log::Info("bus.reconnected");
   }
   static void OnConnected(natsConnection*, void*) {}
@@ -188,8 +239,29 @@ struct Nats::Impl {
     return Ok{};
   }
 
+  void Keep() {
+    NameThread("bus.keep");
+    log::RateLimit lines{1};
+    for (Duration wait = kKeepInterval; keep.Wait(wait);) {
+      const Status made = Connected() ? MakeAgain() : Ok{};
+      if (!made) log::WarnSome(lines, "bus.not_made why=\"{}\"", made.error().text);
+      wait = made ? kKeepInterval : kKeepRetry;
+    }
+  }
+
+  Status MakeAgain() {
+    const Kept wanted = kept.With([](const Kept& all) { return all; });
+    if (wanted.log) {
+      if (auto made = MakeLog(js.get(), *wanted.log, Existing::kLeave); !made) return made;
+    }
+    if (!wanted.bucket_replicas) return Ok{};
+    return MakeBuckets(js.get(), *wanted.bucket_replicas, Existing::kLeave);
+  }
+
   // Callbacks of cnats carry a pointer to us, and the last of them says that it is closed.
   void Close() {
+    keep.Stop();
+    if (keeper.joinable()) keeper.join();
     js.reset();
     if (connection == nullptr) return;
     natsConnection_Close(connection);
@@ -205,38 +277,22 @@ Result<std::unique_ptr<Nats>> Nats::Connect(const NatsOptions& options) {
   std::unique_ptr<Nats> nats(new Nats());
   nats->impl_->options = options;
   if (auto opened = nats->impl_->Open(); !opened) return opened.error();
+  nats->impl_->keeper = std::thread([impl = nats->impl_.get()] { impl->Keep(); });
   return nats;
 }
 
-Status Nats::EnsureLog(const LogOptions& options) const {
+Status Nats::EnsureLog(const LogOptions& options) {
   if (!connected()) return Error{Errc::kUnavailable, "nats is away"};
-  const std::string subject = options.subject + ".*";
-  const std::string description = DescribeLog(options);
-  const char* subjects[] = {subject.c_str()};
-  jsStreamConfig config;
-  jsStreamConfig_Init(&config);
-  config.Name = options.stream.c_str();
-  config.Description = description.c_str();
-  config.Subjects = subjects;
-  config.SubjectsLen = 1;
-  config.Retention = js_LimitsPolicy;
-  config.Storage = js_FileStorage;
-  config.Discard = js_DiscardNew;
-  config.MaxAge = options.max_age.count() * kNsPerMs;
-  config.MaxBytes = options.max_bytes;
-  config.MaxMsgsPerSubject = -1;
-  config.Replicas = options.replicas;
-  config.Duplicates = std::min(options.duplicate_window, options.max_age).count() * kNsPerMs;
-  return EnsureStream(impl_->js.get(), config);
+  auto made = MakeLog(impl_->js.get(), options, Existing::kChange);
+  if (made) impl_->kept.With([&](Impl::Kept& kept) { kept.log = options; });
+  return made;
 }
 
-Status Nats::EnsureBuckets(int replicas) const {
+Status Nats::EnsureBuckets(int replicas) {
   if (!connected()) return Error{Errc::kUnavailable, "nats is away"};
-  // Entries of daemons that are long gone leave the registry by age; leases and checkpoints stay.
-  jsCtx* const js = impl_->js.get();
-  if (auto s = EnsureBucket(js, "encke_registry", replicas, kRegistryEntryAge); !s) return s;
-  if (auto s = EnsureBucket(js, "encke_leases", replicas, Duration(0)); !s) return s;
-  return EnsureBucket(js, "encke_checkpoints", replicas, Duration(0));
+  auto made = MakeBuckets(impl_->js.get(), replicas, Existing::kChange);
+  if (made) impl_->kept.With([&](Impl::Kept& kept) { kept.bucket_replicas = replicas; });
+  return made;
 }
 
 bool Nats::connected() const { return impl_->Connected(); }

@@ -3,7 +3,7 @@
 // folder.
 //
 // Owner    main of each daemon.
-// Thread   any.  Reconnects for ever.
+// Thread   any; one of its own makes streams again that a server lost.  Reconnects for ever.
 // Limit    nats_options: ping 2 s x 2, unlimited reconnects; JetStream calls wait at most
 // call_timeout.
 
@@ -50,8 +50,9 @@ class Nats {
 
   // Creates stream and buckets when absent; limits of existing ones are changed to these options;
   // an existing stream with other partitions or of another make is an error (kConflict).
-  Status EnsureLog(const LogOptions& options) const;
-  Status EnsureBuckets(int replicas) const;
+  // What was asked for is made again, on a thread of our own, when a server comes back without it.
+  Status EnsureLog(const LogOptions& options);
+  Status EnsureBuckets(int replicas);
 
   bool connected() const;
   const NatsOptions& options() const;

@@ -25,7 +25,9 @@ constexpr std::int64_t kHeartbeatMs = 500;    // of the server while a request i
 constexpr std::int64_t kSilenceMs = 1'600;    // three heartbeats missed: something is lost
 constexpr std::int64_t kInactiveMs = 15'000;  // then the server forgets a consumer without us
 constexpr std::int64_t kHeadCheckMs = 5'000;  // while behind: has the log been cut before us?
-constexpr std::int64_t kWaitMs = 100;         // then it is looked whether something is lost
+// A log that lost its tail gets the next number; it will not do so a million times.
+constexpr std::uint64_t kLogsPerCreation = 1'000'000;
+constexpr std::int64_t kWaitMs = 100;  // then it is looked whether something is lost
 constexpr Duration kRetryWait{200};
 
 enum class Kind : std::uint8_t { kMessage, kHeartbeat, kRequestEnded, kConsumerGone };
@@ -45,20 +47,23 @@ struct PartitionReader::Impl {
   Impl(Nats& the_nats,
        const LogOptions& log,
        int the_partition,
-       std::uint64_t from_seq,
+       LogPlace start,
        std::function<void(const LogMessage&)> callback)
       : nats(the_nats),
         stream(log.stream),
         subject(log.subject + "." + std::to_string(the_partition)),
+        cut_age_ns(log.max_age.count() * kNsPerMs / 2),
         partition(the_partition),
         inbox(NewInbox() + "."),
         each(std::move(callback)),
-        from(from_seq),
-        next_entry(std::max<std::uint64_t>(EntryOf(from_seq), 1)) {}
+        log_id(start.log),
+        from(start.seq),
+        next_entry(std::max<std::uint64_t>(EntryOf(start.seq), 1)) {}
 
   Nats& nats;
   const std::string stream;
   const std::string subject;
+  const std::int64_t cut_age_ns;  // younger entries are still there, whatever our clock says
   const int partition;
   const std::string inbox;  // with the last dot; the token after it counts consumers
   const std::function<void(const LogMessage&)> each;
@@ -71,14 +76,17 @@ struct PartitionReader::Impl {
   std::thread thread;
 
   // Of the thread alone:
-  std::uint64_t from;  // of the first entry only what is at this place or later
+  std::uint64_t log_id;           // 0: not known yet
+  std::uint64_t skipped_now = 0;  // since the last entry
+  std::uint64_t from;             // of the first entry only what is at this place or later
   std::uint64_t next_entry;
   std::string consumer;
   std::string reply;
   std::uint64_t deliveries = 0;  // what this consumer has sent
   std::uint64_t reconnects_seen = 0;
   std::int64_t head_checked_ms = 0;
-  int wanted = 0;  // what the open request may still bring
+  std::int64_t last_stored_ns = 0;  // the server's time of the last entry
+  int wanted = 0;                   // what the open request may still bring
 
   void Run() {
     NameThread(("bus.read." + std::to_string(partition)).c_str());
@@ -100,19 +108,30 @@ struct PartitionReader::Impl {
     return StreamInfoHandle(raw);
   }
 
-  // Moves next_entry to where the log begins when that is later.  A log that ends before it is
-  // another log, or one that lost its tail: all of it is new to us then.
+  // Moves next_entry to where the log begins when that is later.  A log made at another time is
+  // another log, one that ends before next_entry has lost its tail: all of it is new to us then.
   bool FindStart() {
     const StreamInfoHandle info = LookAtLog();
     if (!info) return false;
+    const auto made = static_cast<std::uint64_t>(info->Created);
+    const bool another = log_id < made || log_id >= made + kLogsPerCreation;
+    if (another && log_id != 0) {
+      log::Error("bus.log_replaced partition={} read_up_to={}: what it held besides is lost",
+                 partition, next_entry - 1);
+      next_entry = 1;
+      from = 0;
+    }
+    if (another) log_id = made;
     const std::uint64_t first = std::max<std::uint64_t>(info->State.FirstSeq, 1);
     const std::uint64_t last = info->State.LastSeq;
     if (last + 1 < next_entry) {
       log::Error("bus.log_went_back partition={} wanted={} last={}", partition, next_entry, last);
       next_entry = first;
       from = 0;
+      ++log_id;
     } else if (first > next_entry) {
       skipped += first - next_entry;
+      skipped_now += first - next_entry;
       log::Error("bus.log_skipped partition={} from={} to={} entries_of_all_partitions={}",
                  partition, next_entry, first - 1, first - next_entry);
       next_entry = first;
@@ -124,6 +143,7 @@ struct PartitionReader::Impl {
     if (!nats.connected()) return false;
     reconnects_seen = nats.counts().reconnects.value();
     if (!FindStart()) return false;
+    last_stored_ns = WallUs() * 1000;  // nothing is missing now
     jsConsumerConfig config;
     jsConsumerConfig_Init(&config);
     config.DeliverPolicy = js_DeliverByStartSequence;
@@ -216,8 +236,13 @@ struct PartitionReader::Impl {
     --wanted;
     const std::uint64_t entry = meta->Sequence.Stream;
     assert(entry >= next_entry);
+    // What lies between is younger than the one before: it can only be gone when that one is old.
+    const bool cut = entry > next_entry && WallUs() * 1000 - last_stored_ns > cut_age_ns;
+    if (cut && !HeadIsBehind()) return false;
+    last_stored_ns = meta->Timestamp;
     EachPush(entry, DataOf(msg), [&](std::uint64_t place, std::string_view push) {
-      if (place >= from) each(LogMessage{place, push, meta->NumPending});
+      if (place < from) return;
+      each(LogMessage{place, push, meta->NumPending, log_id, std::exchange(skipped_now, 0)});
     });
     next_entry = entry + 1;
     return meta->NumPending == 0 || MonotonicMs() - head_checked_ms < kHeadCheckMs ||
@@ -251,13 +276,13 @@ Result<std::unique_ptr<PartitionReader>> PartitionReader::Open(
     Nats& nats,
     const LogOptions& log,
     int partition,
-    std::uint64_t from_seq,
+    LogPlace from,
     std::function<void(const LogMessage&)> each) {
   if (partition < 0 || partition >= log.partitions) {
     return Error{Errc::kInvalid, "no partition " + std::to_string(partition)};
   }
   std::unique_ptr<PartitionReader> reader(new PartitionReader());
-  auto impl = std::make_unique<Impl>(nats, log, partition, from_seq, std::move(each));
+  auto impl = std::make_unique<Impl>(nats, log, partition, from, std::move(each));
   natsSubscription* raw = nullptr;
   const natsStatus s = natsConnection_SubscribeSync(&raw, NatsHandles::Connection(nats),
                                                     (impl->inbox + "*").c_str());

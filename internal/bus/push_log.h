@@ -88,17 +88,28 @@ struct LogMessage {
   std::uint64_t seq = 0;      // its place
   std::string_view payload;   // valid during the callback
   std::uint64_t pending = 0;  // what the server has behind this one: the lag
+  // Which log `seq` belongs to: another number when the log was made anew or lost its tail.  Never
+  // 0; sequences of different logs say nothing about each other.
+  std::uint64_t log = 0;
+  // Entries (of all partitions) that were gone before they could be read, since the one before.
+  std::uint64_t skipped = 0;
+};
+
+// Where to begin.
+struct LogPlace {
+  std::uint64_t seq = 1;
+  std::uint64_t log = 0;  // which log `seq` belongs to; 0 = not known
 };
 
 class PartitionReader {
  public:
-  // Calls `each` for every push from the place `from_seq` on, ascending, on one thread; blocking in
-  // it is back-pressure.
-  // Needs no connection now: it starts when there is one and goes on after every outage.
+  // Calls `each` for every push from that place on, ascending, on one thread; blocking in it is
+  // back-pressure.  Needs no connection now: it starts when there is one and goes on after every
+  // outage.  A log that turns out to be another one is read from its beginning.
   static Result<std::unique_ptr<PartitionReader>> Open(Nats& nats,
                                                        const LogOptions& log,
                                                        int partition,
-                                                       std::uint64_t from_seq,
+                                                       LogPlace from,
                                                        std::function<void(const LogMessage&)> each);
   ~PartitionReader();  // when it returns `each` will not be called any more; not from within it
   PartitionReader(const PartitionReader&) = delete;

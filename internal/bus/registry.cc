@@ -2,7 +2,14 @@
 
 #include <atomic>
 #include <cassert>
+#include <cerrno>
+#include <set>
 #include <thread>
+
+#include <netdb.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/threads.h"
@@ -15,6 +22,29 @@ constexpr const char* kBucket = "encke_registry";
 constexpr std::int64_t kSliceMs = 100;  // how long a new watcher or an expiry may go unnoticed
 constexpr int kMessagesPerTurn = 1000;  // then the clock is looked at again
 constexpr Duration kPictureRetry{500};
+constexpr int kKnockMs = 300;
+
+// Nobody listens there any more: a killed process.  A host that does not answer proves nothing.
+bool Refuses(const std::string& address) {
+  const std::size_t colon = address.rfind(':');
+  if (colon == std::string::npos) return true;  // it never had a door: nothing hangs on it
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  const std::string host = address.substr(0, colon);
+  if (getaddrinfo(host.c_str(), address.c_str() + colon + 1, &hints, &found) != 0) return false;
+  const int fd = socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  int error = 0;
+  if (connect(fd, found->ai_addr, found->ai_addrlen) != 0) error = errno;
+  freeaddrinfo(found);
+  pollfd door{fd, POLLOUT, 0};
+  if (error == EINPROGRESS && poll(&door, 1, kKnockMs) > 0) {
+    socklen_t size = sizeof error;
+    getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
+  }
+  close(fd);
+  return error == ECONNREFUSED;
+}
 
 struct Watcher {
   std::string kind;
@@ -173,7 +203,14 @@ class Registry::Impl {
   }
 
   void Expire(std::int64_t now_ms) {
-    const int doubted = roster_.With([&](fleet::Roster& roster) { return roster.Expire(now_ms); });
+    const auto suspects =
+        roster_.With([&](const fleet::Roster& roster) { return roster.Suspects(now_ms); });
+    std::set<std::string> dead;
+    for (const Instance& suspect : suspects)
+      if (Refuses(suspect.grpc())) dead.insert(fleet::RegistryKey(suspect.kind(), suspect.id()));
+    if (!dead.empty()) log::Info("registry.dead refused={}", dead.size());
+    const int doubted =
+        roster_.With([&](fleet::Roster& roster) { return roster.Expire(now_ms, dead); });
     if (doubted > 0) log::Warn("registry.distrusted silent={}", doubted);
   }
 

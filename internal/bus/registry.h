@@ -4,8 +4,8 @@
 // Each daemon puts its Instance every put_interval.  Readers listen to the puts and expire entries
 // by their own clock (KV does not tell watchers about expiry); the bucket only serves the first
 // picture.  If more than half of the instances of a kind vanish within one expiry they are kept for
-// `distrust` (a broken registry, not a massacre), unless they said goodbye.  Nobody expires while
-// we are not connected ourselves.
+// `distrust` (a broken registry, not a massacre), unless they said goodbye or their gRPC address
+// refuses a connection.  Nobody expires while we are not connected ourselves.
 //
 // Owner    main of each daemon.
 // Thread   own threads; callbacks come on one of them.

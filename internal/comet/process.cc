@@ -1,6 +1,7 @@
 #include "comet/process.h"
 
 #include <algorithm>
+#include <atomic>
 #include <string_view>
 #include <utility>
 
@@ -15,6 +16,8 @@ namespace {
 constexpr std::size_t kFilesReserved = 256;  // admin, gRPC to every job and logic, NATS, logs
 constexpr std::size_t kFilesPerShard = 16;   // epoll, mailbox, listeners and their spares
 constexpr std::size_t kConnectionsMost = 10'000'000;
+
+constexpr Duration kJobPatience{2000};
 
 std::vector<std::string> AddressesOf(const std::vector<Instance>& logics) {
   std::vector<std::string> live, offline;
@@ -99,7 +102,10 @@ Life::Life(const CometConfig& config,
 
 void Life::Begin(std::uint16_t grpc_port) {
   grpc_port_ = grpc_port;
-  self_.With([&](Instance& self) { self = Describe(config_, boot_, grpc_port); });
+  self_.With([&](Instance& self) {
+    self = Describe(config_, boot_, grpc_port);
+    self.set_offline(true);
+  });
   if (!config_.logic_addresses.empty()) {
     logic_.SetAddresses(config_.logic_addresses);
   } else {
@@ -113,10 +119,31 @@ void Life::Begin(std::uint16_t grpc_port) {
     self.set_ip_count(static_cast<std::int64_t>(addresses_.distinct()));
     return self;
   });
+}
+
+void Life::AwaitJobs(downlink::Interest& interest) {
+  const auto told = std::make_shared<std::atomic<bool>>(false);
+  registry_.Watch("job", [&interest, told](const std::vector<Instance>& jobs) {
+    std::vector<std::string> names;
+    for (const Instance& job : jobs)
+      names.push_back(job.id());
+    interest.Expect(names);
+    *told = true;
+  });
+  const std::int64_t until_ms = MonotonicMs() + kJobPatience.count();
+  Pulse step;
+  while ((!*told || interest.missing() > 0) && MonotonicMs() < until_ms)
+    step.Wait(Duration(5));
+  if (interest.missing() > 0) log::Warn("process.up jobs_missing={}", interest.missing());
+}
+
+void Life::Welcome() {
+  self_.With([&](Instance& self) { self = Describe(config_, boot_, grpc_port_); });
+  registry_.AnnounceNow();
   std::string doors;
   for (const std::uint16_t port : shards_.open_ports())
     doors += " " + std::to_string(port);
-  log::Info("process.up id={} shards={} grpc={} ports={}", config_.id, shards_.size(), grpc_port,
+  log::Info("process.up id={} shards={} grpc={} ports={}", config_.id, shards_.size(), grpc_port_,
             doors);
 }
 

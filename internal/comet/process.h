@@ -13,6 +13,7 @@
 #include "bus/registry.h"
 #include "comet/config.h"
 #include "comet/shard.h"
+#include "downlink/interest.h"
 
 namespace encke::comet {
 
@@ -43,9 +44,13 @@ class Life {
        const session::Addresses& addresses,
        net::Tls* tls);
 
-  void Begin(std::uint16_t grpc_port);  // finds logic, announces us
-  void WaitForStop();                   // SIGHUP: Reload
-  void Leave();                         // clients, goodbyes, registry
+  // Finds logic and announces us; offline, until Welcome.
+  void Begin(std::uint16_t grpc_port);
+  // Until every job that the registry names is connected, at most two seconds.
+  void AwaitJobs(downlink::Interest& interest);
+  void Welcome();      // the doors are open
+  void WaitForStop();  // SIGHUP: Reload
+  void Leave();        // clients, goodbyes, registry
   void Reload();
 
  private:

@@ -258,6 +258,8 @@ void WriteShared(MetricsWriter& out, const StatsView& view) {
             static_cast<double>(view.addresses->distinct()));
   out.Level("encke_comet_interest_rooms", "rooms told to jobs", "",
             static_cast<double>(view.interest->rooms()));
+  out.Level("encke_comet_jobs_missing", "jobs of the registry that are not connected", "",
+            static_cast<double>(view.interest->missing()));
   out.Count("encke_comet_interest_waits_total", "joins that waited for jobs", "",
             Value(view.interest->counts().waits));
   out.Count("encke_comet_interest_timeouts_total", "such waits that ran out", "",

@@ -2,8 +2,10 @@
 // Interest: which rooms have a member on this comet, and which jobs know it ("join means join").
 //
 // A room's first member is answered only when every connected job has confirmed that it routes the
-// room here, or after join_wait (counted).  A room that empties stays of interest for `linger`, so
-// that flapping rooms cost nothing.
+// room here, and every expected one is or was just connected; or after join_wait (counted).  A job
+// that was just connected has not given us up: it holds what it may have judged wrongly against our
+// next snapshot.  A room that empties stays of interest for `linger`, so that flapping rooms cost
+// nothing.
 //
 // Owner    main of comet.
 // Thread   any (guarded inside); WhenKnown's callback comes on any thread: post it home.  It is
@@ -31,6 +33,7 @@ namespace encke::downlink {
 struct InterestOptions {
   Duration join_wait{200};
   Duration linger{5000};
+  Duration grace{5000};  // a job lost its stream so lately that it has not given us up
   std::size_t message_bytes_max = 8 * 1024 * 1024;  // of room names in one Fill
   std::size_t left_rooms_max = 65'536;
   std::function<std::int64_t()> now_ms = &MonotonicMs;
@@ -56,6 +59,10 @@ class Interest {
   // no job is connected); done(false): join_wait ran out.
   void WhenKnown(std::string_view room, std::function<void(bool)> done);
 
+  // The jobs that the registry names: nothing is known as long as one of them never connected.
+  void Expect(const std::vector<std::string>& jobs);
+  std::size_t missing() const;  // of them, now
+
   // Ends waits and lingers that ran out.  Called every 20 ms or so, by anybody, with the clock of
   // InterestOptions::now_ms.
   void Tick(std::int64_t now_ms);
@@ -65,6 +72,7 @@ class Interest {
   // Fill, a snapshot, needs no kick.
   using JobId = std::uint64_t;
   JobId AddJob(std::function<void()> kick);
+  void Named(JobId job, const std::string& name);  // it said who it is
   void RemoveJob(JobId job);
   bool Fill(JobId job,
             ::encke::Interest* out);  // snapshot first, then deltas; false: nothing waits

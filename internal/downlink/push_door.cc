@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/threads.h"
 #include "downlink/delivery.h"
+#include "downlink/lines.h"
 
 namespace encke::downlink {
 namespace {
@@ -32,14 +33,6 @@ struct Parcel {
   std::atomic<std::size_t> missing{1};  // shards that have not run it, and one for the sender
 };
 
-// What is known of one partition of the log.
-struct Line {
-  std::uint64_t fence = 0;
-  std::uint64_t seq = 0;  // taken over, and everything before it
-  const Stream* taken_by = nullptr;
-};
-using Lines = std::unordered_map<std::uint32_t, Line>;
-
 struct Open {
   bool draining = false;
   std::vector<std::weak_ptr<Stream>> streams;
@@ -56,7 +49,7 @@ struct Door {
   PushDoorCounts counts{};
   log::RateLimit malformed_lines{};
   Guarded<Open> open{};
-  Guarded<Lines> lines{};
+  Lines lines{};
 };
 
 // One connected job.
@@ -77,14 +70,15 @@ class Stream final : public rpc::PushServerUser, public std::enable_shared_from_
   void Settle(Parcel* parcel);                       // any thread: one less is missing
 
  private:
-  using AckKey = std::tuple<std::uint32_t, std::uint64_t, bool>;  // partition, fence, refused
+  // partition, fence, log, refused
+  using AckKey = std::tuple<std::uint32_t, std::uint64_t, std::uint64_t, bool>;
   struct Owed {
     std::deque<std::shared_ptr<Parcel>> parcels;  // in the order they came
     std::map<AckKey, std::uint64_t> acks;         // the highest seq of each
+    std::uint64_t tick = 0;                       // to be echoed
   };
 
   bool ClaimLines(const PushDown& in);
-  void ReleaseLines();
   void TakeBatch(const PushBatch& batch, Parcel* parcel);
   void TakeEntry(const LogEntry& entry, Parcel* parcel);
   bool Plan(const std::string& bytes, double rate, Parcel* parcel);
@@ -115,25 +109,34 @@ bool Stream::Fill(PushUp* out) {
     out->set_comet(door_->comet);
     out->set_boot(door_->boot);
   }
-  const auto acks = owed_.With([](Owed& owed) { return std::exchange(owed.acks, {}); });
+  const auto [acks, tick] = owed_.With([](Owed& owed) {
+    return std::pair(std::exchange(owed.acks, {}), std::exchange(owed.tick, 0));
+  });
+  if (tick > 0) out->set_tick(tick);
   for (const auto& [key, seq] : acks) {
     PushAck* ack = out->add_acks();
     ack->set_partition(std::get<0>(key));
     ack->set_fence(std::get<1>(key));
-    ack->set_refused(std::get<2>(key));
+    ack->set_log(std::get<2>(key));
+    ack->set_refused(std::get<3>(key));
     ack->set_seq(seq);
   }
   if (door_->interest.Fill(job_, out->mutable_interest())) return true;
   out->clear_interest();
-  return any || !acks.empty();
+  return any || tick > 0 || !acks.empty();
 }
 
 void Stream::OnMessage(const PushDown& in) {
   if (!in.job().empty()) {
     name_ = in.job();
     log::Info("push_door.open job={}", name_);
+    door_->interest.Named(job_, name_);
   }
   if (in.interest_ack() > 0) door_->interest.Confirmed(job_, in.interest_ack());
+  if (in.tick() > 0) {
+    owed_.With([&](Owed& owed) { owed.tick = in.tick(); });
+    handle_->Kick();
+  }
   if (in.batches().empty() || !ClaimLines(in)) return;
   const auto parcel = std::make_shared<Parcel>();
   parcel->from = shared_from_this();
@@ -142,57 +145,35 @@ void Stream::OnMessage(const PushDown& in) {
     TakeBatch(batch, parcel.get());
   owed_.With([&](Owed& owed) { owed.parcels.push_back(parcel); });
   Deliver(parcel);
-  ReleaseLines();
+  door_->lines.Release(this);
 }
 
 // Until its batches are posted no other stream may deliver these partitions: what came first stays
 // first, and a repeat is only called one when the original is on its way.
 bool Stream::ClaimLines(const PushDown& in) {
-  const auto try_claim = [&](Lines& lines) {
-    for (const PushBatch& batch : in.batches())
-      if (lines[batch.partition()].taken_by != nullptr) return false;
-    for (const PushBatch& batch : in.batches())
-      lines[batch.partition()].taken_by = this;
-    return true;
-  };
-  while (!door_->lines.With(try_claim)) {
+  while (!door_->lines.Claim(in, this)) {
     door_->counts.turn_waits.Add();
     if (!pulse_.Wait(door_->options.mailbox_retry)) return false;
   }
   return true;
 }
 
-void Stream::ReleaseLines() {
-  door_->lines.With([this](Lines& lines) {
-    for (auto& [partition, line] : lines)
-      if (line.taken_by == this) line.taken_by = nullptr;
-  });
-}
-
 void Stream::TakeBatch(const PushBatch& batch, Parcel* parcel) {
   if (batch.entries().empty()) return;
   door_->counts.batches.Add();
-  std::uint64_t done = 0;
-  const bool refused = door_->lines.With([&](Lines& lines) {
-    Line& line = lines[batch.partition()];
-    if (batch.fence() < line.fence) return true;
-    line.fence = batch.fence();
-    done = line.seq;
-    line.seq = std::max(line.seq, batch.entries().rbegin()->seq());
-    return false;
-  });
+  const auto fresh = door_->lines.Take(batch);
   PushAck& ack = parcel->acks.emplace_back();
   ack.set_partition(batch.partition());
   ack.set_fence(batch.fence());
+  ack.set_log(batch.log());
   ack.set_seq(batch.entries().rbegin()->seq());
-  ack.set_refused(refused);
-  if (refused) return door_->counts.refused_fence.Add();
-  for (const LogEntry& entry : batch.entries()) {
-    if (entry.seq() <= done) {
-      door_->counts.repeats.Add();
+  ack.set_refused(!fresh);
+  if (!fresh) return door_->counts.refused_fence.Add();
+  for (int i = 0; i < batch.entries_size(); ++i) {
+    if ((*fresh)[static_cast<std::size_t>(i)]) {
+      TakeEntry(batch.entries(i), parcel);
     } else {
-      done = entry.seq();
-      TakeEntry(entry, parcel);
+      door_->counts.repeats.Add();
     }
   }
 }
@@ -290,7 +271,7 @@ void Stream::Settle(Parcel* parcel) {
     bool found = false;
     while (!owed.parcels.empty() && owed.parcels.front()->missing.load() == 0) {
       for (const PushAck& ack : owed.parcels.front()->acks) {
-        std::uint64_t& seq = owed.acks[{ack.partition(), ack.fence(), ack.refused()}];
+        std::uint64_t& seq = owed.acks[{ack.partition(), ack.fence(), ack.log(), ack.refused()}];
         seq = std::max(seq, ack.seq());
         found = true;
       }

@@ -57,13 +57,29 @@ bool Roster::Massacre(const std::string& kind, std::int64_t now_ms) const {
   return lost * 2 > known;
 }
 
-int Roster::Expire(std::int64_t now_ms) {
-  const std::int64_t expire_ms = options_.expire.count();
-  std::erase_if(losses_, [&](const Loss& loss) { return now_ms - loss.at_ms > expire_ms; });
+std::vector<std::string> Roster::Silent(std::int64_t now_ms) const {
   std::vector<std::string> silent;
   for (const auto& [key, node] : nodes_) {
-    if (now_ms - node.heard_ms >= expire_ms) silent.push_back(key);
+    if (now_ms - node.heard_ms >= options_.expire.count()) silent.push_back(key);
   }
+  return silent;
+}
+
+std::vector<Instance> Roster::Suspects(std::int64_t now_ms) const {
+  std::vector<Instance> suspects;
+  for (const std::string& key : Silent(now_ms)) {
+    const Node& node = nodes_.at(key);
+    if (node.doubted_since_ms == 0 && Massacre(node.instance.kind(), now_ms)) {
+      suspects.push_back(node.instance);
+    }
+  }
+  return suspects;
+}
+
+int Roster::Expire(std::int64_t now_ms, const std::set<std::string>& dead) {
+  const std::int64_t expire_ms = options_.expire.count();
+  std::erase_if(losses_, [&](const Loss& loss) { return now_ms - loss.at_ms > expire_ms; });
+  const std::vector<std::string> silent = Silent(now_ms);
   // Judged before any of them is removed: they vanished together.
   std::map<std::string, bool> massacre;
   for (const std::string& key : silent) {
@@ -73,7 +89,9 @@ int Roster::Expire(std::int64_t now_ms) {
   int doubted = 0;
   for (const std::string& key : silent) {
     Node& node = nodes_.at(key);
-    if (node.doubted_since_ms != 0) {
+    if (dead.contains(key)) {
+      nodes_.erase(key);
+    } else if (node.doubted_since_ms != 0) {
       if (now_ms - node.doubted_since_ms >= options_.distrust.count()) nodes_.erase(key);
     } else if (massacre[node.instance.kind()]) {
       node.doubted_since_ms = now_ms;

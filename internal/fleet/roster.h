@@ -3,7 +3,7 @@
 //
 // Whoever is silent for `expire` is removed.  If more than half of the instances of a kind vanish
 // within one expiry they are kept for `distrust` (a broken registry, not a massacre), unless they
-// said goodbye.
+// said goodbye, or somebody has looked and found nobody there (Suspects).
 //
 // Owner    bus::Registry; in tests nobody else.
 // Thread   one at a time.
@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,8 +36,11 @@ class Roster {
   void Goodbye(const std::string& key);
   // We could not hear anybody: everyone's silence begins again.
   void Deaf(std::int64_t now_ms);
-  // Removes whoever has been silent for too long; answers how many are newly distrusted.
-  int Expire(std::int64_t now_ms);
+  // Those whom Expire would distrust now.
+  std::vector<Instance> Suspects(std::int64_t now_ms) const;
+  // Removes whoever has been silent for too long, those in `dead` without any doubt; answers how
+  // many are newly distrusted.
+  int Expire(std::int64_t now_ms, const std::set<std::string>& dead = {});
 
   std::vector<Instance> List(const std::string& kind) const;  // sorted by id
   // Changes when the set of a kind, a boot number, an address or an offline flag does.
@@ -52,6 +56,7 @@ class Roster {
     std::string kind;
     std::int64_t at_ms = 0;
   };
+  std::vector<std::string> Silent(std::int64_t now_ms) const;
   bool Massacre(const std::string& kind, std::int64_t now_ms) const;
 
   RegistryOptions options_;

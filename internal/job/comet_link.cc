@@ -42,7 +42,7 @@ void CometLink::Open() {
     if (!pass) return;
     s.pass.emplace(std::move(*pass));
     s.open = true;
-    s.greeted = s.heard = false;
+    s.greeted = s.heard = s.gathering = s.ticking = s.tick_due = false;
     s.interest_seen = s.interest_told = 0;
     serial = ++s.serial;
     address = s.address;
@@ -83,6 +83,10 @@ bool CometLink::Fill(PushDown* out) {
       out->set_interest_ack(s.interest_told = s.interest_seen);
       some = true;
     }
+    if (std::exchange(s.tick_due, false)) {
+      out->set_tick(++s.tick);
+      some = true;
+    }
     if (!s.known) return some;
     const std::size_t count = s.outbox.Pack(out, ports_.now_us());
     if (count > 0) stats_.batch.Observe(count);
@@ -97,6 +101,7 @@ void CometLink::OnMessage(const PushUp& in) {
     if (in.has_interest()) Learn(s, in.interest());
     for (const PushAck& ack : in.acks())
       Release(s, ack);
+    if (in.tick() > 0) Echoed(s, in.tick());
     CalmDown(s);
     return s.stream;
   });
@@ -136,16 +141,21 @@ void CometLink::Hear(State& s, std::uint64_t boot) {
   } else {
     stats_.undeliverable.Add(s.outbox.DropSent());
   }
+  s.outbox.AddDoubts();
 }
 
 void CometLink::Learn(State& s, const Interest& interest) {
-  if (interest.snapshot()) s.rooms.clear();
+  if (interest.snapshot()) {
+    s.rooms.clear();
+    s.gathering = true;
+  }
   for (const std::string& room : interest.left())
     s.rooms.erase(room);
   for (const std::string& room : interest.joined())
     s.rooms.insert(room);
   s.interest_seen = interest.number();
-  if (!interest.snapshot() || s.known) return;
+  if (!s.gathering || interest.more()) return;
+  s.gathering = false;
   s.known = true;
   s.retry = Duration(0);
   stats_.not_concerned.Add(
@@ -169,7 +179,7 @@ void CometLink::CalmDown(State& s) {
 CometLink::Put CometLink::Offer(const SharedMessage& message, double rate) {
   std::shared_ptr<rpc::StreamHandle> kick;
   const Put put = state_.With([&](State& s) {
-    const Put verdict = Admit(s, *message);
+    const Put verdict = Admit(s, message);
     if (verdict != Put::kQueued) return verdict;
     s.outbox.Add(message, rate, ports_.now_us());
     if (!s.known) return verdict;
@@ -184,13 +194,14 @@ CometLink::Put CometLink::Offer(const SharedMessage& message, double rate) {
   return put;
 }
 
-CometLink::Put CometLink::Admit(State& s, const Message& message) {
+CometLink::Put CometLink::Admit(State& s, const SharedMessage& message) {
   if (s.closing) return Put::kNotConcerned;
-  if (message.kind == Kind::kRoom && s.known && !s.rooms.contains(message.room)) {
+  if (message->kind == Kind::kRoom && s.known && !s.rooms.contains(message->room)) {
+    Doubt(s, message);
     return Put::kNotConcerned;
   }
   const std::size_t bytes = s.outbox.bytes();
-  const bool full = bytes > 0 && bytes + Outbox::Cost(message) > options_.queue_bytes_max;
+  const bool full = bytes > 0 && bytes + Outbox::Cost(*message) > options_.queue_bytes_max;
   if (!full && !s.left_behind) return Put::kQueued;
   const std::int64_t now_us = ports_.now_us();
   if (s.full_since_us < 0) s.full_since_us = now_us;
@@ -202,6 +213,35 @@ CometLink::Put CometLink::Admit(State& s, const Message& message) {
   }
   stats_.left_behind.Add();
   return Put::kLeftBehind;
+}
+
+// ---- what may be wanted -----------------------------------------------------------------------
+
+void CometLink::Doubt(State& s, const SharedMessage& message) {
+  stats_.doubts_given_up.Add(s.outbox.Doubt(message, s.tick + 1));
+  if (!s.ticking) TickLater(s);
+}
+
+// Whoever joined before the comet sent this waited for us, if we did not know already: so what we
+// judged before our tick was judged well.
+void CometLink::Echoed(State& s, std::uint64_t tick) {
+  s.outbox.Trust(tick);
+  if (tick != s.tick) return;
+  s.ticking = false;
+  if (s.outbox.doubtful()) TickLater(s);
+}
+
+void CometLink::TickLater(State& s) {
+  s.ticking = true;
+  ports_.later(options_.tick_interval, [weak = weak_from_this(), serial = s.serial] {
+    const auto self = weak.lock();
+    if (!self) return;
+    const auto stream = self->state_.With([&](State& state) {
+      state.tick_due = state.open && state.serial == serial;
+      return state.tick_due ? state.stream : nullptr;
+    });
+    if (stream) stream->Kick();
+  });
 }
 
 void CometLink::ArmTimer(State& s) {

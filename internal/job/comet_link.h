@@ -6,6 +6,10 @@
 // (same order, same fence), or is dropped when the comet turns out to have been restarted: whoever
 // it was meant for is gone.
 //
+// A comet may know earlier than we do that a stream is dead, and let members into new rooms without
+// us.  So whatever it did not want stays in doubt until it has echoed a tick we sent later; what is
+// still in doubt when the stream breaks is held against the next snapshot.
+//
 // Owner    Router; the stream and timers under way share it.
 // Thread   any; one lock.
 // Limit    queue_bytes_max; past it Offer says kFull, and after stuck_timeout the comet is left
@@ -31,6 +35,7 @@ struct LinkOptions {
   Duration stuck_timeout{5000};
   Duration retry_min{50};  // between attempts to open a stream, doubling
   Duration retry_max{1000};
+  Duration tick_interval{50};  // while something is in doubt
   OutboxOptions outbox{};
 };
 
@@ -91,9 +96,13 @@ class CometLink final : public rpc::PushClientUser, public std::enable_shared_fr
     bool open = false;
     std::optional<Gate::Pass> pass;
     std::shared_ptr<rpc::StreamHandle> stream;
-    bool greeted = false;  // we said who we are
-    bool heard = false;    // it said which start of the comet this is
-    bool known = false;    // it said which rooms it has
+    bool greeted = false;    // we said who we are
+    bool heard = false;      // it said which start of the comet this is
+    bool gathering = false;  // its snapshot is not complete
+    bool known = false;      // it said which rooms it has
+    std::uint64_t tick = 0;  // the last one sent, over all streams
+    bool tick_due = false;   // to be sent with the next message
+    bool ticking = false;    // a timer runs or an echo is awaited
     std::uint64_t interest_seen = 0;
     std::uint64_t interest_told = 0;
     Duration retry{0};
@@ -106,11 +115,14 @@ class CometLink final : public rpc::PushClientUser, public std::enable_shared_fr
     bool left_behind = false;
   };
 
-  Put Admit(State& s, const Message& message);
+  Put Admit(State& s, const SharedMessage& message);
   void Hear(State& s, std::uint64_t boot);
   void Learn(State& s, const Interest& interest);
   void Release(State& s, const PushAck& ack);
   void CalmDown(State& s);
+  void Doubt(State& s, const SharedMessage& message);
+  void Echoed(State& s, std::uint64_t tick);
+  void TickLater(State& s);
   void ArmTimer(State& s);
   void OnTimer();
   void OpenLater(Duration delay);

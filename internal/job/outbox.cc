@@ -1,6 +1,7 @@
 #include "job/outbox.h"
 
 #include <algorithm>
+#include <cassert>
 #include <utility>
 
 namespace encke::job {
@@ -18,12 +19,18 @@ std::size_t Outbox::Cost(const Message& message) {
   return bytes;
 }
 
-void Outbox::Add(SharedMessage message, double rate, std::int64_t now_us) {
-  Lane& lane = lanes_[message->partition];
-  if (lane.fence != message->fence) {
-    Forget(message->partition);
-    lane.fence = message->fence;
+Outbox::Lane& Outbox::LaneOf(const Message& message) {
+  Lane& lane = lanes_[message.partition];
+  if (lane.fence != message.fence || lane.log != message.log) {
+    Forget(message.partition);
+    lane.fence = message.fence;
+    lane.log = message.log;
   }
+  return lane;
+}
+
+void Outbox::Add(SharedMessage message, double rate, std::int64_t now_us) {
+  Lane& lane = LaneOf(*message);
   if (waiting_ == 0) waiting_since_us_ = now_us;
   const bool held = options_.room_signal > Duration(0) && message->kind == Kind::kRoom;
   if (!held || ++gathered_[message->room] >= options_.room_batch) due_ = true;
@@ -32,6 +39,49 @@ void Outbox::Add(SharedMessage message, double rate, std::int64_t now_us) {
   ++waiting_;
   lane.entries.push_back({std::move(message), rate, now_us});
 }
+
+// ---- what may be wanted -----------------------------------------------------------------------
+
+std::size_t Outbox::Doubt(SharedMessage message, std::uint64_t proof) {
+  Lane& lane = LaneOf(*message);
+  doubt_bytes_ += Cost(*message);
+  lane.doubts.push_back({std::move(message), proof});
+  std::size_t given_up = 0;
+  for (; doubt_bytes_ > options_.doubt_bytes_max && !lane.doubts.empty(); ++given_up)
+    PopDoubt(lane);
+  return given_up;
+}
+
+void Outbox::PopDoubt(Lane& lane) {
+  doubt_bytes_ -= Cost(*lane.doubts.front().message);
+  lane.doubts.pop_front();
+}
+
+void Outbox::Trust(std::uint64_t tick) {
+  for (auto& [partition, lane] : lanes_) {
+    while (!lane.doubts.empty() && lane.doubts.front().proof <= tick)
+      PopDoubt(lane);
+  }
+}
+
+void Outbox::AddDoubts() {
+  for (auto& [partition, lane] : lanes_) {
+    assert(lane.sent == 0);
+    const auto middle = static_cast<std::ptrdiff_t>(lane.entries.size());
+    for (; !lane.doubts.empty(); PopDoubt(lane)) {
+      bytes_ += Cost(*lane.doubts.front().message);
+      ++entries_;
+      ++waiting_;
+      due_ = true;
+      lane.entries.push_back({lane.doubts.front().message, 0, MonotonicUs()});
+    }
+    std::inplace_merge(
+        lane.entries.begin(), lane.entries.begin() + middle, lane.entries.end(),
+        [](const Entry& a, const Entry& b) { return a.message->seq < b.message->seq; });
+  }
+}
+
+// ---- what leaves ------------------------------------------------------------------------------
 
 bool Outbox::Due(std::int64_t now_us) const {
   if (waiting_ == 0) return false;
@@ -59,6 +109,7 @@ std::size_t Outbox::PackLane(int partition, Lane& lane, std::size_t* budget, Pus
   PushBatch* batch = out->add_batches();
   batch->set_partition(static_cast<std::uint32_t>(partition));
   batch->set_fence(lane.fence);
+  batch->set_log(lane.log);
   std::size_t packed = 0;
   for (; lane.sent < lane.entries.size() && *budget > 0; ++lane.sent, ++packed) {
     const Entry& entry = lane.entries[lane.sent];
@@ -76,6 +127,7 @@ std::size_t Outbox::PackLane(int partition, Lane& lane, std::size_t* budget, Pus
 std::size_t Outbox::Ack(const PushAck& ack, std::int64_t now_us, Histogram* ack_us) {
   const auto found = lanes_.find(static_cast<int>(ack.partition()));
   if (found == lanes_.end() || found->second.fence != ack.fence()) return 0;
+  if (found->second.log != ack.log()) return 0;
   if (ack.refused()) return Forget(found->first);  // another job owns the partition by now
   Lane& lane = found->second;
   std::size_t count = 0;
@@ -132,6 +184,8 @@ std::size_t Outbox::Forget(int partition) {
   waiting_ -= count - lane.sent;
   lane.entries.clear();
   lane.sent = 0;
+  while (!lane.doubts.empty())
+    PopDoubt(lane);
   Settle();
   return count;
 }
@@ -145,8 +199,15 @@ std::size_t Outbox::Clear() {
 
 std::optional<std::uint64_t> Outbox::Oldest(int partition) const {
   const auto found = lanes_.find(partition);
-  if (found == lanes_.end() || found->second.entries.empty()) return std::nullopt;
-  return found->second.entries.front().message->seq;
+  if (found == lanes_.end()) return std::nullopt;
+  const Lane& lane = found->second;
+  std::optional<std::uint64_t> oldest;
+  if (!lane.entries.empty()) oldest = lane.entries.front().message->seq;
+  if (!lane.doubts.empty()) {
+    const std::uint64_t seq = lane.doubts.front().message->seq;
+    oldest = std::min(oldest.value_or(seq), seq);
+  }
+  return oldest;
 }
 
 void Outbox::PopSent(Lane& lane) {

@@ -5,9 +5,14 @@
 // when the comet acknowledges it, or when somebody who knows better drops it; so the oldest entry
 // of a lane is what holds the partition's checkpoint back.
 //
+// Beside it, what the comet does not want as far as we know: its word may be out of date when its
+// stream is dead and nobody has told us.  Such doubts hold the checkpoint back, too, until the
+// comet has proved that it counted on us all the time; else they go the way of all entries.
+//
 // Owner    CometLink, under its lock.
 // Thread   none of its own.
-// Limit    bytes() counts; CometLink holds it against link.queue_bytes_max before Add.
+// Limit    bytes() counts; CometLink holds it against link.queue_bytes_max before Add.  Doubts are
+//          bounded by doubt_bytes_max: past it the oldest are given up (Doubt says how many).
 
 #include <cstdint>
 #include <deque>
@@ -33,6 +38,7 @@ enum class Kind : std::uint8_t { kPush, kRoom, kBroadcast };  // as in api/push.
 struct Message {
   int partition = 0;
   std::uint64_t fence = 0;
+  std::uint64_t log = 0;  // which log `seq` belongs to
   std::uint64_t seq = 0;
   Kind kind = Kind::kPush;
   std::string server;  // kPush
@@ -48,6 +54,7 @@ struct OutboxOptions {
   std::size_t batch_bytes_max = 1024 * 1024;  // of payload in one PushDown
   Duration room_signal{0};                    // > 0: room messages are held back so long ...
   int room_batch = 20;                        // ... or until a room has so many
+  std::size_t doubt_bytes_max = 16 * 1024 * 1024;
 };
 
 class Outbox {
@@ -56,8 +63,15 @@ class Outbox {
 
   static std::size_t Cost(const Message& message);
 
-  // Ascending seq within a partition; a newer fence replaces what is there of an older one.
+  // Ascending seq within a partition; a newer fence, or another log, replaces what is there of the
+  // older one.
   void Add(SharedMessage message, double rate, std::int64_t now_us);
+  // Not wanted, as far as is known; `proof` is the tick that will prove it.  Answers how many
+  // doubts had to be given up.
+  std::size_t Doubt(SharedMessage message, std::uint64_t proof);
+  void Trust(std::uint64_t tick);  // proved up to there
+  bool doubtful() const { return doubt_bytes_ > 0; }
+
   // Something waits and may leave now.
   bool Due(std::int64_t now_us) const;
   // Adds batches of what waits, in order, lanes in turn; answers how many entries.
@@ -67,6 +81,7 @@ class Outbox {
 
   // Each answers how many entries it concerned.
   std::size_t Rewind();    // what was sent has to be sent again
+  void AddDoubts();        // what is in doubt waits, in its place by seq; nothing may be sent now
   std::size_t DropSent();  // what was sent will never be acknowledged
   std::size_t DropRooms(const std::function<bool(const std::string& room)>& wanted);  // if waiting
   std::size_t Forget(int partition);
@@ -83,12 +98,20 @@ class Outbox {
     double rate = 0;
     std::int64_t added_us = 0;
   };
+  struct Doubtful {
+    SharedMessage message;
+    std::uint64_t proof = 0;
+  };
   struct Lane {
+    std::deque<Doubtful> doubts;
     std::uint64_t fence = 0;
+    std::uint64_t log = 0;
     std::deque<Entry> entries;
     std::size_t sent = 0;  // so many of the first
   };
 
+  Lane& LaneOf(const Message& message);
+  void PopDoubt(Lane& lane);
   std::size_t PackLane(int partition, Lane& lane, std::size_t* budget, PushDown* out);
   void PopSent(Lane& lane);
   void Settle();  // after something that waited went
@@ -97,6 +120,7 @@ class Outbox {
   std::map<int, Lane> lanes_;
   int turn_ = 0;  // the partition whose lane is packed first
   std::size_t bytes_ = 0;
+  std::size_t doubt_bytes_ = 0;
   std::size_t entries_ = 0;
   std::size_t waiting_ = 0;
   // Of what waits, when room_signal > 0:

@@ -34,6 +34,7 @@ std::shared_ptr<Message> MessageOf(const bus::Lease& lease,
   auto message = std::make_shared<Message>();
   message->partition = lease.partition;
   message->fence = lease.fence;
+  message->log = entry.log;
   message->seq = entry.seq;
   message->kind = KindOf(push);
   message->server = push.server();
@@ -53,9 +54,9 @@ bool Decode(const bus::LogMessage& entry, PushMsg* push) {
 
 OpenPartition OpenOn(bus::Nats& nats, const bus::LogOptions& log) {
   return [&nats, log](
-             int partition, std::uint64_t from_seq,
+             int partition, bus::LogPlace from,
              std::function<void(const bus::LogMessage&)> each) -> Result<std::shared_ptr<void>> {
-    auto reader = bus::PartitionReader::Open(nats, log, partition, from_seq, std::move(each));
+    auto reader = bus::PartitionReader::Open(nats, log, partition, from, std::move(each));
     if (!reader) return reader.error();
     return std::shared_ptr<void>(std::move(*reader));
   };
@@ -72,14 +73,13 @@ Reader::Reader(const bus::Lease& lease,
       stats_(stats),
       repairs_(repair.read != nullptr),
       sequencer_(sequence::SequencerOptions(), repair, stats.sequence),
-      routed_(lease.checkpoint),
-      checkpoint_(lease.checkpoint) {}
+      progress_(Progress{lease.log, lease.checkpoint, lease.checkpoint}) {}
 
 Reader::~Reader() { Close(); }
 
 Status Reader::Open(const OpenPartition& open) {
   if (source_) return Ok{};
-  auto source = open(lease_.partition, lease_.checkpoint + 1,
+  auto source = open(lease_.partition, {lease_.checkpoint + 1, lease_.log},
                      [this](const bus::LogMessage& entry) { OnEntry(entry); });
   if (!source) return source.error();
   source_ = std::move(*source);
@@ -93,7 +93,9 @@ void Reader::Close() {
 
 void Reader::OnEntry(const bus::LogMessage& entry) {
   if (closing_) return;  // what follows an entry that was not routed must not be, either
+  if (!EnterLog(entry.log)) return;
   stats_.read.Add();
+  stats_.skipped.Add(entry.skipped);
   lag_ = entry.pending;
   PushMsg push;
   if (Decode(entry, &push)) {
@@ -105,7 +107,7 @@ void Reader::OnEntry(const bus::LogMessage& entry) {
     stats_.malformed.Add();
     log::Warn("reader.malformed partition={} seq={}", lease_.partition, entry.seq);
   }
-  routed_ = entry.seq;
+  progress_.With([&](Progress& progress) { progress.routed = entry.seq; });
 }
 
 // False: it was delivered already, with one that came later.
@@ -117,15 +119,38 @@ bool Reader::Order(Message& message, const PushMsg& push) {
   return verdict.route;
 }
 
-// `routed_` first: what is routed in between can only hold the answer back.
-std::uint64_t Reader::Checkpoint() {
-  std::uint64_t done = routed_;
-  if (const auto oldest = router_.Oldest(lease_.partition)) done = std::min(done, *oldest - 1);
-  checkpoint_ = std::max(done, checkpoint_.load());
-  return checkpoint_;
+// Sequences start anew with another log.  What was read of the old one is delivered first, or left
+// behind when that takes too long; only then does the checkpoint belong to the new one.
+bool Reader::EnterLog(std::uint64_t log) {
+  const std::uint64_t known = progress_.With([](const Progress& progress) { return progress.log; });
+  if (known == log) return true;
+  if (known != 0) {
+    stats_.new_logs.Add();
+    log::Warn("reader.new_log partition={} log={}", lease_.partition, log);
+    if (!router_.Settle(lease_.partition, closing_)) return false;
+  }
+  progress_.With([&](Progress& progress) {
+    if (known != 0) progress = {};
+    progress.log = log;
+  });
+  return true;
 }
 
-ReaderView Reader::view() { return {lease_.partition, source_ != nullptr, lag_, checkpoint_}; }
+// `routed` first: what is routed in between can only hold the answer back.
+bus::Lease Reader::Checkpoint() {
+  return progress_.With([&](Progress& progress) {
+    std::uint64_t done = progress.routed;
+    if (const auto oldest = router_.Oldest(lease_.partition)) done = std::min(done, *oldest - 1);
+    progress.checkpoint = std::max(done, progress.checkpoint);
+    return bus::Lease{lease_.partition, lease_.fence, progress.checkpoint, progress.log};
+  });
+}
+
+ReaderView Reader::view() {
+  const auto checkpoint =
+      progress_.With([](const Progress& progress) { return progress.checkpoint; });
+  return {lease_.partition, source_ != nullptr, lag_, checkpoint};
+}
 
 // ---- all of them ------------------------------------------------------------------------------
 
@@ -154,13 +179,14 @@ void Readers::Keep() {
 }
 
 void Readers::Tend() {
+  router_.Tend();
   std::vector<ReaderView> views;
   state_.With([&](State& state) {
     for (auto& [partition, reader] : state.readers) {
       if (auto opened = state.draining ? Status(Ok{}) : reader->Open(open_); !opened) {
         log::Warn("reader.not_open partition={} why=\"{}\"", partition, opened.error().text);
       }
-      save_(partition, reader->lease().fence, reader->Checkpoint());
+      save_(reader->Checkpoint());
       views.push_back(reader->view());
     }
   });
@@ -181,7 +207,7 @@ void Readers::Lost(int partition) {
     if (found == state.readers.end()) return;
     Reader& reader = *found->second;
     reader.Close();
-    if (!state.draining) save_(partition, reader.lease().fence, reader.Checkpoint());
+    if (!state.draining) save_(reader.Checkpoint());
     state.readers.erase(found);
     router_.Forget(partition);
   });

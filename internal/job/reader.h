@@ -28,9 +28,9 @@
 
 namespace encke::job {
 
-// Starts calling `each` from `from_seq` on; stops when the answer is destroyed.
+// Starts calling `each` from there on; stops when the answer is destroyed.
 using OpenPartition = std::function<Result<std::shared_ptr<void>>(
-    int partition, std::uint64_t from_seq, std::function<void(const bus::LogMessage&)> each)>;
+    int partition, bus::LogPlace from, std::function<void(const bus::LogMessage&)> each)>;
 OpenPartition OpenOn(bus::Nats& nats, const bus::LogOptions& log);
 
 struct ReaderView {
@@ -55,21 +55,26 @@ class Reader {
   void Close();
 
   void OnEntry(const bus::LogMessage& entry);
-  std::uint64_t Checkpoint();
+  // The lease, with what is done by now.
+  bus::Lease Checkpoint();
 
-  const bus::Lease& lease() const { return lease_; }
   ReaderView view();
 
  private:
   bool Order(Message& message, const PushMsg& push);
+  struct Progress {
+    std::uint64_t log = 0;     // what the others are of
+    std::uint64_t routed = 0;  // up to here everything is with the links
+    std::uint64_t checkpoint = 0;
+  };
+  bool EnterLog(std::uint64_t log);
 
   const bus::Lease lease_;
   Router& router_;
   Stats& stats_;
   const bool repairs_;
   sequence::Sequencer sequencer_;
-  std::atomic<std::uint64_t> routed_;  // up to here everything is with the links
-  std::atomic<std::uint64_t> checkpoint_;
+  Guarded<Progress> progress_;
   std::atomic<std::uint64_t> lag_{0};
   std::atomic<bool> closing_{false};
   std::shared_ptr<void> source_;
@@ -77,7 +82,7 @@ class Reader {
 
 class Readers {
  public:
-  using Save = std::function<void(int partition, std::uint64_t fence, std::uint64_t seq)>;
+  using Save = std::function<void(const bus::Lease& done)>;
 
   Readers(OpenPartition open, Router& router, Stats& stats, sequence::Sequencer::Ports repair = {});
   ~Readers();

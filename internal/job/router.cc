@@ -28,49 +28,71 @@ std::vector<double> Shares(double speed, const std::vector<std::int64_t>& connec
 }
 
 Router::Router(std::string job, const LinkOptions& options, const LinkPorts& ports, Stats& stats)
-    : job_(std::move(job)),
-      options_(options),
-      ports_(ports),
-      stats_(stats),
-      links_(std::make_shared<const Links>()) {}
+    : job_(std::move(job)), options_(options), ports_(ports), stats_(stats) {}
 
 Router::~Router() { Stop(); }
 
 void Router::CountBy(std::function<std::vector<Instance>()> list) { list_ = std::move(list); }
 
 std::shared_ptr<const Router::Links> Router::links() const {
-  return links_.With([](const auto& links) { return links; });
+  return table_.With([](const Table& table) { return table.links; });
 }
 
 // ---- who is there -----------------------------------------------------------------------------
 
-// Called by one thread at a time.  A new link is in the table before it is opened, so that nothing
-// that is routed from now on can miss it.
+// A new link is in the table before it is opened, so that nothing that is routed from now on can
+// miss it.
 void Router::SetComets(const std::vector<Instance>& comets) {
-  const auto old = links();
-  auto now = std::make_shared<Links>();
   std::vector<Link> fresh;
-  for (const Instance& comet : comets) {
-    if (comet.grpc().empty()) continue;
-    Link& link = (*now)[comet.id()];
-    if (const auto found = old->find(comet.id()); found != old->end()) {
-      link = found->second;
-      link->Move(comet.grpc());
-      continue;
+  std::vector<Link> gone;
+  table_.With([&](Table& table) {
+    auto now = std::make_shared<Links>(*table.links);
+    table.unlisted.clear();
+    for (const auto& [id, link] : *now)
+      table.unlisted.insert(id);
+    for (const Instance& comet : comets) {
+      if (comet.grpc().empty()) continue;
+      table.unlisted.erase(comet.id());
+      Link& link = (*now)[comet.id()];
+      if (link) {
+        link->Move(comet.grpc());
+        continue;
+      }
+      log::Info("comet.found comet={} grpc={}", comet.id(), comet.grpc());
+      link = std::make_shared<CometLink>(CometLink::Names{comet.id(), comet.grpc(), job_}, options_,
+                                         ports_, stats_, gate_);
+      fresh.push_back(link);
     }
-    log::Info("comet.found comet={} grpc={}", comet.id(), comet.grpc());
-    link = std::make_shared<CometLink>(CometLink::Names{comet.id(), comet.grpc(), job_}, options_,
-                                       ports_, stats_, gate_);
-    fresh.push_back(link);
-  }
-  links_.With([&](auto& links) { links = now; });
+    Remove(table, *now, &gone);
+    table.links = now;
+  });
   for (const Link& link : fresh)
     link->Open();
-  for (const auto& [id, link] : *old) {
-    if (now->contains(id)) continue;
-    log::Info("comet.gone comet={}", id);
+  for (const Link& link : gone)
     link->Close();
-  }
+}
+
+void Router::Tend() {
+  std::vector<Link> gone;
+  table_.With([&](Table& table) {
+    if (table.unlisted.empty()) return;
+    auto now = std::make_shared<Links>(*table.links);
+    Remove(table, *now, &gone);
+    table.links = now;
+  });
+  for (const Link& link : gone)
+    link->Close();
+}
+
+void Router::Remove(Table& table, Links& now, std::vector<Link>* gone) {
+  std::erase_if(table.unlisted, [&](const std::string& id) {
+    const auto found = now.find(id);
+    if (found->second->view().up && !stopping_) return false;
+    log::Info("comet.gone comet={}", id);
+    gone->push_back(found->second);
+    now.erase(found);
+    return true;
+  });
 }
 
 // ---- what goes where --------------------------------------------------------------------------
@@ -137,6 +159,17 @@ std::vector<Router::Target> Router::ToAllPaced(int speed) const {
 
 // ---- how far they are -------------------------------------------------------------------------
 
+bool Router::Settle(int partition, const std::atomic<bool>& cancel) {
+  const std::int64_t until_us = ports_.now_us() + options_.stuck_timeout.count() * 1000;
+  while (Oldest(partition)) {
+    if (cancel) return false;
+    if (ports_.now_us() >= until_us) break;
+    pause_.Wait(kFullRetry);
+  }
+  Forget(partition);
+  return true;
+}
+
 void Router::Forget(int partition) {
   for (const auto& [id, link] : *links())
     link->Forget(partition);
@@ -165,6 +198,7 @@ std::vector<LinkView> Router::views() const {
 }
 
 void Router::Stop() {
+  stopping_ = true;
   SetComets({});
   pause_.Stop();
   gate_.CloseAndWait();

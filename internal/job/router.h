@@ -16,6 +16,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -39,12 +40,18 @@ class Router {
   Router(const Router&) = delete;
   Router& operator=(const Router&) = delete;
 
-  void SetComets(const std::vector<Instance>& comets);  // all that live, from the registry
+  // All that live, from the registry.  One that is not among them but whose stream is up is alive
+  // all the same, and stays until its stream goes (Tend).
+  void SetComets(const std::vector<Instance>& comets);
+  void Tend();  // now and then: lets go of those
   // Who answers for connection counts; before the first Route.
   void CountBy(std::function<std::vector<Instance>()> list);
 
   // False: `cancel` came true while it waited, and not every comet has it.
   bool Route(const SharedMessage& message, const std::atomic<bool>& cancel);
+  // Waits until every comet has acknowledged what it was given of the partition, at most
+  // link.stuck_timeout; then the rest is dropped and counted.  False: `cancel` came true.
+  bool Settle(int partition, const std::atomic<bool>& cancel);
   void Forget(int partition);
   std::optional<std::uint64_t> Oldest(int partition) const;  // not yet acknowledged by somebody
 
@@ -60,7 +67,12 @@ class Router {
     double rate = 0;
   };
 
+  struct Table {
+    std::shared_ptr<const Links> links = std::make_shared<const Links>();
+    std::set<std::string> unlisted;  // of them, those that are not in the registry
+  };
   std::shared_ptr<const Links> links() const;
+  void Remove(Table& table, Links& now, std::vector<Link>* gone);
   std::vector<Target> ToServer(const Message& message) const;
   std::vector<Target> ToAll() const;
   std::vector<Target> ToAllPaced(int speed) const;
@@ -70,8 +82,9 @@ class Router {
   const LinkPorts ports_;
   Stats& stats_;
   std::function<std::vector<Instance>()> list_;
+  std::atomic<bool> stopping_{false};
   Gate gate_;  // entered by every open stream
-  Guarded<std::shared_ptr<const Links>> links_;
+  Guarded<Table> table_;
   Pulse pause_;  // while a queue is full
 };
 

@@ -32,6 +32,11 @@ void WriteEntries(MetricsWriter& out, const Stats& stats) {
   out.Count("encke_job_entries_read_total", "log entries read", "", Value(stats.read));
   out.Count("encke_job_entries_malformed_total", "log entries that are no push", "",
             Value(stats.malformed));
+  out.Count("encke_job_entries_skipped_total",
+            "log entries of all partitions that were gone before a partition could be read", "",
+            Value(stats.skipped));
+  out.Count("encke_job_new_logs_total", "times a partition's log turned out to be another one", "",
+            Value(stats.new_logs));
   out.Count("encke_job_routed_total", routed, "kind=\"push\"", Value(stats.pushes));
   out.Count("encke_job_routed_total", routed, "kind=\"room\"", Value(stats.rooms));
   out.Count("encke_job_routed_total", routed, "kind=\"broadcast\"", Value(stats.broadcasts));
@@ -69,6 +74,9 @@ void WriteDeliveries(MetricsWriter& out, const Stats& stats) {
   WriteSequence(out, stats.sequence);
   out.Count("encke_job_fenced_total", "entries dropped with their partition's lease", "",
             Value(stats.fenced));
+  out.Count("encke_job_doubts_given_up_total",
+            "entries a comet did not want, forgotten before that was proved", "",
+            Value(stats.doubts_given_up));
   out.Count("encke_job_streams_closed_total", "streams to comets that ended", "",
             Value(stats.streams_closed));
   out.Spread("encke_job_ack_seconds", "queued for a comet to acknowledged by it", "", stats.ack_us,

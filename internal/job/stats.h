@@ -25,17 +25,20 @@ class Router;
 struct Stats {
   Counter read;       // log entries
   Counter malformed;  // of them, those that are no PushMsg
+  Counter skipped;    // log entries, of all partitions, that were gone before they could be read
+  Counter new_logs;   // times a partition's log turned out to be another one
   Counter pushes;     // routed, by kind
   Counter rooms;
   Counter broadcasts;
-  Counter unroutable;     // pushes to a comet that is not in the registry
-  Counter deliveries;     // entries given to a stream
-  Counter acked;          // entries a comet took over
-  Counter resent;         // entries sent again after a reconnect
-  Counter left_behind;    // entries a stuck comet did not get
-  Counter undeliverable;  // entries whose comet went or was restarted
-  Counter not_concerned;  // entries that waited for a room the comet turned out not to have
-  Counter fenced;         // entries dropped because another job owns their partition
+  Counter unroutable;       // pushes to a comet that is not in the registry
+  Counter deliveries;       // entries given to a stream
+  Counter acked;            // entries a comet took over
+  Counter resent;           // entries sent again after a reconnect
+  Counter left_behind;      // entries a stuck comet did not get
+  Counter undeliverable;    // entries whose comet went or was restarted
+  Counter not_concerned;    // entries that waited for a room the comet turned out not to have
+  Counter fenced;           // entries dropped because another job owns their partition
+  Counter doubts_given_up;  // entries no comet wanted, too many to wait for the proof of it
   Counter streams_closed;
   sequence::SequencerCounts sequence;  // of entries in timelines
   Histogram ack_us;                    // queued for a comet -> acknowledged by it

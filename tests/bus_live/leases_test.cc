@@ -1,5 +1,6 @@
 #include "bus/leases.h"
 
+#include <algorithm>
 #include <atomic>
 #include <map>
 
@@ -104,15 +105,17 @@ TEST_F(LeasesLive, CheckpointsGoFromHandToHand) {
   ASSERT_TRUE(Holds(*a, kPartitions));
   const auto gained = a->gained();
   for (const auto& [partition, lease] : gained) {
-    a->leases().Save(partition, lease.fence, 100 + static_cast<std::uint64_t>(partition));
-    a->leases().Save(partition, lease.fence, 50);       // never back
-    a->leases().Save(partition, lease.fence - 1, 999);  // a former life
+    const auto number = static_cast<std::uint64_t>(partition);
+    a->leases().Save({partition, lease.fence, 100 + number, 5});
+    a->leases().Save({partition, lease.fence, 50, 5});       // never back
+    a->leases().Save({partition, lease.fence - 1, 999, 5});  // a former life
   }
   a->Leave();
   const auto b = Run("b", 1);
   ASSERT_TRUE(Holds(*b, kPartitions));
   for (const auto& [partition, lease] : b->gained()) {
     EXPECT_EQ(lease.checkpoint, 100 + static_cast<std::uint64_t>(partition));
+    EXPECT_EQ(lease.log, 5u);
     EXPECT_GT(lease.fence, gained.at(partition).fence);
   }
 }
@@ -120,7 +123,7 @@ TEST_F(LeasesLive, CheckpointsGoFromHandToHand) {
 TEST_F(LeasesLive, CheckpointsAreWrittenWhileTheLeaseIsHeld) {
   const auto a = Run("a", 1);
   ASSERT_TRUE(Holds(*a, kPartitions));
-  a->leases().Save(3, a->gained()[3].fence, 77);
+  a->leases().Save({3, a->gained()[3].fence, 77});
   Kv kv(*nats_, "encke_checkpoints", Duration(1000));
   EXPECT_TRUE(Eventually([&] {
     auto entry = kv.Get("p.3");
@@ -158,6 +161,22 @@ TEST_F(LeasesLive, AHolderThatCannotRenewStopsByItselfAndGoesOnLater) {
   server_.Start();
   ASSERT_TRUE(Holds(*a, 4) && Holds(*b, 4));
   EXPECT_EQ(a->leases().held(), before);
+}
+
+TEST_F(LeasesLive, FencesGrowOverABucketThatWasLost) {
+  const auto a = Run("a", 1);
+  ASSERT_TRUE(Holds(*a, kPartitions));
+  const auto before = a->gained();
+  server_.Kill();
+  server_.Wipe();
+  server_.Start();  // nobody but us makes the buckets again
+  ASSERT_TRUE(Eventually([&] {
+    const auto now = a->gained();
+    return std::all_of(before.begin(), before.end(), [&](const auto& entry) {
+      return now.at(entry.first).fence > entry.second.fence;
+    });
+  }));
+  EXPECT_TRUE(Holds(*a, kPartitions));
 }
 
 TEST_F(LeasesLive, AShortOutageCostsNothing) {

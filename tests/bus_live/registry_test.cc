@@ -51,12 +51,14 @@ class RegistryLive : public LiveTest {
     return std::make_unique<Daemon>(Connect(), Quick(), id);
   }
   // A daemon that is killed right after it said that it lives.
-  void PutOnce(const std::string& id) {
+  void PutOnce(const std::string& id, const std::string& address) {
     Instance self;
+    self.set_grpc(address);
     self.set_kind("comet");
     self.set_id(id);
     EXPECT_TRUE(kv_.Put(fleet::RegistryKey("comet", id), self.SerializeAsString()));
   }
+  void PutOnce(const std::string& id) { PutOnce(id, server_.url().substr(7)); }  // it answers
   static std::string Names(const std::vector<Instance>& list) {
     std::string names;
     for (const Instance& instance : list)
@@ -151,6 +153,17 @@ TEST_F(RegistryLive, AMassacreIsDistrustedForAWhile) {
   const std::int64_t started_ms = MonotonicMs();
   EXPECT_TRUE(Sees(a->registry(), "a"));
   EXPECT_GT(MonotonicMs() - started_ms, Quick().distrust.count());
+}
+
+TEST_F(RegistryLive, ADeadProcessIsNotDistrusted) {
+  const auto a = Run("a");
+  ASSERT_TRUE(Sees(a->registry(), "a"));
+  PutOnce("x", "127.0.0.1:1");  // refuses
+  PutOnce("y", "127.0.0.1:1");
+  ASSERT_TRUE(Sees(a->registry(), "axy"));
+  const std::int64_t started_ms = MonotonicMs();
+  EXPECT_TRUE(Sees(a->registry(), "a"));
+  EXPECT_LT(MonotonicMs() - started_ms, Quick().distrust.count());
 }
 
 TEST_F(RegistryLive, AnOutageOfTheServerKillsNobody) {

@@ -1,5 +1,6 @@
 """Processes are killed and come back; what was accepted arrives.  Each test has its own cluster."""
 import itertools
+import shutil
 import threading
 import time
 
@@ -194,6 +195,53 @@ def test_nats_is_killed_and_started_again(own_cluster):
     check_all_arrived(reading, pusher.stop()["nats"], 30)
     for one in reading:
         one.stop()
+
+
+def test_nats_comes_back_empty(own_cluster):
+    """Log, registry, leases and checkpoints are gone: pushes flow again and nobody is restarted."""
+    cluster = own_cluster(2, 2, 2)
+    backend = cluster.backend()
+    clients = [cluster.client(t, c).auth(mid=86500 + c, room="live://void")
+               for t in ("tcp", "ws") for c in (0, 1)]
+    rooms = [f"void{i}" for i in range(40)]  # in all partitions, so that every job must recover
+    everywhere = [cluster.client("tcp", i % 2).auth(room=f"live://{room}")
+                  for i, room in enumerate(rooms)]
+    for room in rooms:
+        for i in range(5):  # places in the log that the new one will reach again
+            backend.room(room, b"old %d" % i)
+    for client in everywhere:
+        assert client.push_bodies(5) == [b"old %d" % i for i in range(5)]
+    cluster.nats.kill()
+    for entry in (cluster.folder / "nats.data").iterdir():
+        shutil.rmtree(entry)
+    cluster.nats.start()
+    started = time.monotonic()
+    wait_until(lambda: backend.try_push("all", b"x", operation=4999), 10, "pushes are accepted")
+    print(f"pushes are accepted again after {time.monotonic() - started:.2f} s")
+    for room in rooms:
+        backend.room(room, b"new")
+    for client in everywhere:
+        assert client.push(10).body == b"new"
+    print(f"and have arrived in {len(rooms)} rooms after {time.monotonic() - started:.2f} s")
+    assert time.monotonic() - started < 6
+    for i in range(20):  # routing by user, and joins, as ever
+        backend.mids(86500 + i % 2, b"to you %d" % i)
+    for c, client in enumerate(clients):
+        assert client.push_bodies(10) == [b"to you %d" % i for i in range(c % 2, 20, 2)]
+    late = cluster.client("ws", 1).auth(room="live://fresh")
+    backend.room("fresh", b"joined")
+    assert late.push().body == b"joined"
+    assert not late.pushes
+    for daemon in cluster.daemons:
+        daemon.await_ready()
+    # Another life of the log: whoever reads next starts at its checkpoint, not at its beginning.
+    time.sleep(1.5)
+    cluster.jobs[0].kill()
+    for room in rooms:
+        backend.room(room, b"newer")
+    for client in everywhere:
+        assert client.push(10).body == b"newer"
+    assert [i["hostname"] for i in backend.data("/goim/nodes/instances")] == ["comet", "comet-2"]
 
 
 def test_sigterm_says_goodbye(own_cluster):

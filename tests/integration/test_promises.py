@@ -1,7 +1,8 @@
 """The three promises: join means join, accepted means stored, a gap is never silent."""
 import time
 
-from goim_client import Collector
+from cluster import await_port, wait_until
+from goim_client import Closed, Collector
 
 
 def test_join_means_join_after_auth(cluster):
@@ -33,6 +34,45 @@ def test_join_means_join_for_keys_and_mids(cluster):
         backends[1 - i % 2].keys(f"joinkey{i}", b"key")
         assert sorted(client.push_bodies(2, 5)) == [b"key", b"mid"]
         client.close()
+
+
+def test_join_means_join_over_a_dead_stream(own_cluster):
+    """The comet knows that the stream is dead and lets clients into rooms; the job does not yet."""
+    cluster = own_cluster(1, 1, 1)
+    backend, comet, job = cluster.backend(), cluster.comets[0], cluster.jobs[0]
+    for turn in range(4):
+        job.pause()
+        wait_until(lambda: comet.metric("encke_comet_jobs") == 0, 10, "the comet misses the job")
+        late = [cluster.client("tcp").auth(room=f"live://dead{turn}x{i}") for i in range(20)]
+        for i in range(20):
+            backend.room(f"dead{turn}x{i}", b"%d" % i)
+        job.resume()
+        for i, client in enumerate(late):
+            assert client.push(10).body == b"%d" % i
+        cluster.settle()
+    assert comet.metric("encke_comet_interest_timeouts_total") == 0
+
+
+def test_join_means_join_on_a_comet_that_nobody_knew(own_cluster):
+    """The first client of a fresh comet: its doors open when the jobs have found it."""
+    cluster = own_cluster(1, 1, 2)
+    backend = cluster.backend()
+    wanted = ("ENCKE_NATS", "ENCKE_RE")
+    env = {k: v for k, v in cluster.comets[0].env.items() if k.startswith(wanted)}
+    for number in range(2, 8):
+        fresh = cluster.daemon("comet", number, list(cluster.comets[0].doors), env)
+        cluster.comets.append(fresh)
+        fresh.start()
+        await_port(fresh, fresh.tcp)
+        for attempt in range(100):  # until it has found a logic
+            try:
+                client = cluster.client("tcp", number - 1).auth(room=f"live://unknown{number}")
+                break
+            except (Closed, TimeoutError):
+                time.sleep(0.01)
+        backend.room(f"unknown{number}", b"welcome")
+        assert client.push(5).body == b"welcome"
+        assert fresh.metric("encke_comet_interest_timeouts_total") == 0
 
 
 def test_no_wait_ran_out(cluster):

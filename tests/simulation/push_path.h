@@ -349,8 +349,9 @@ class Job {
   // Refused when somebody else wrote it under a newer fence.
   void Save(int partition, Holding& holding) {
     CheckpointRow& row = bus_.checkpoints[partition];
-    if (row.fence != holding.reader->lease().fence) return;
-    const std::uint64_t seq = holding.reader->Checkpoint();
+    const bus::Lease done = holding.reader->Checkpoint();
+    if (row.fence != done.fence) return;
+    const std::uint64_t seq = done.checkpoint;
     for (std::uint64_t passed = row.seq; passed < seq; ++passed) {
       const LogRow& entry = bus_.log[passed];
       if (entry.partition != partition) continue;

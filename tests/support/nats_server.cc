@@ -89,6 +89,12 @@ void NatsServer::Kill() {
   pid_ = 0;
 }
 
+void NatsServer::Wipe() {
+  assert(pid_ == 0);
+  for (const auto& entry : std::filesystem::directory_iterator(folder_))
+    std::filesystem::remove_all(entry);
+}
+
 void NatsServer::Freeze() {
   kill(pid_, SIGSTOP);
   waitpid(pid_, nullptr, WUNTRACED);  // until it has stopped

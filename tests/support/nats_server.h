@@ -21,6 +21,7 @@ class NatsServer {
 
   void Start();  // again, with the same port and folder
   void Kill();   // kill -9
+  void Wipe();   // while it is dead: it comes back without anything
   void Freeze();
   void Thaw();
 

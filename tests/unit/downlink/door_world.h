@@ -72,10 +72,11 @@ class FakeHandle final : public rpc::StreamHandle {
 // A message of a job, put together entry by entry.
 class Message {
  public:
-  Message& Batch(std::uint32_t partition, std::uint64_t fence) {
+  Message& Batch(std::uint32_t partition, std::uint64_t fence, std::uint64_t log = 0) {
     batch_ = down_.add_batches();
     batch_->set_partition(partition);
     batch_->set_fence(fence);
+    batch_->set_log(log);
     return *this;
   }
   Message& Entry(std::uint64_t seq, const PushMsg& push, double rate = 0) {

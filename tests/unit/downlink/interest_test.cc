@@ -35,6 +35,7 @@ class InterestTest : public testing::Test {
       return;
     }
     story += std::to_string(out.number()) + (out.snapshot() ? " all" : "");
+    if (out.more()) story += " more";
     for (const std::string& room : out.joined())
       story += " +" + room;
     for (const std::string& room : out.left())
@@ -122,6 +123,34 @@ TEST_F(InterestTest, AJobThatGoesReleasesItsWaiters) {
   Fill(job);
   interest.Confirmed(job, 1);
   EXPECT_EQ(Story(), "nothing\n");
+}
+
+TEST_F(InterestTest, AnExpectedJobIsWaitedForUntilItConnects) {
+  interest.Expect({"one"});
+  EXPECT_EQ(interest.missing(), 1U);
+  WhenKnown("a");
+  EXPECT_EQ(Story(), "");
+  const auto one = AddJob("one");
+  interest.Named(one, "one");
+  Fill(one);
+  EXPECT_EQ(Story(), "1 all +a\n");
+  interest.Confirmed(one, 1);
+  EXPECT_EQ(Story(), "a known\n");
+  EXPECT_EQ(interest.missing(), 0U);
+}
+
+TEST_F(InterestTest, AJobThatWasJustConnectedIsNotWaitedFor) {
+  interest.Expect({"one"});
+  const auto one = AddJob("one");
+  interest.Named(one, "one");
+  interest.RemoveJob(one);
+  WhenKnown("a");
+  EXPECT_EQ(Story(), "a known\n");
+  Tick(5000);  // it has given us up by now
+  WhenKnown("b");
+  EXPECT_EQ(Story(), "");
+  interest.Expect({});  // it is gone
+  EXPECT_EQ(Story(), "b known\n");
 }
 
 TEST_F(InterestTest, AWaitRunsOut) {

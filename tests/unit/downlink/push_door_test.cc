@@ -116,6 +116,17 @@ TEST_F(PushDoorTest, RepeatsAreDroppedAndOlderLeasesRefused) {
   EXPECT_EQ(door.counts().refused_fence.value(), 1U);
 }
 
+TEST_F(PushDoorTest, AnotherLogStartsAnew) {
+  Enter(0, 1, "k1", "r");
+  const Connected job(&door);
+  job.Send(Message().Batch(3, 7, /*log=*/50).Entry(900, ToRoom("r", "old")));
+  job.Send(Message().Batch(3, 8, /*log=*/60).Entry(1, ToRoom("r", "new")));
+  job.Send(Message().Batch(3, 8, /*log=*/60).Entry(1, ToRoom("r", "again")));
+  EXPECT_EQ(shards[0].Run(), "1 <- 1:old 1:new\n");
+  shards[1].Run();
+  EXPECT_EQ(door.counts().repeats.value(), 1U);
+}
+
 TEST_F(PushDoorTest, AMalformedEntryIsCountedAndHurtsNobodyElse) {
   Enter(0, 1, "k1", "r");
   const Connected job(&door);

@@ -80,6 +80,19 @@ TEST_F(RosterTest, AMassacreIsNoticedThoughTheLastPutsWereNotTogether) {
   EXPECT_EQ(doubted_, 4);
 }
 
+TEST_F(RosterTest, WhoeverIsFoundDeadIsNotDistrusted) {
+  HearAll({"a", "b"});
+  now_ += kExpire - 500;
+  EXPECT_TRUE(roster_.Suspects(now_).empty());
+  now_ += 500;
+  const auto suspects = roster_.Suspects(now_);
+  ASSERT_EQ(suspects.size(), 2u);
+  EXPECT_EQ(suspects[0].id(), "a");
+  EXPECT_EQ(roster_.Expire(now_, {RegistryKey("comet", "a")}), 1);
+  EXPECT_EQ(Names(), "b");
+  EXPECT_TRUE(roster_.Suspects(now_).empty());  // asked once
+}
+
 TEST_F(RosterTest, ThoseWhoComeBackAreBelieved) {
   HearAll({"a", "b", "c"});
   Live(kExpire + 1000, {"a"});

@@ -74,6 +74,81 @@ TEST_F(CometLinkTest, ABrokenStreamMakesEveryRoomWantedUntilTheNextSnapshot) {
   EXPECT_EQ(world.Receive(), "p0f1: 1");
 }
 
+// The comet knew before us that the stream was dead, and let somebody into "new" without us.
+TEST_F(CometLinkTest, WhatADeadStreamDidNotWantIsHeldAgainstTheNextSnapshot) {
+  auto link = Link();
+  world.Hello(1, {"a"});
+  link->Offer(RoomMessage(1, "a"), 0);
+  EXPECT_EQ(world.Receive(), "p0f1: 1");
+  EXPECT_EQ(link->Offer(RoomMessage(2, "new"), 0), Put::kNotConcerned);
+  link->Offer(RoomMessage(3, "other"), 0);
+  link->Offer(RoomMessage(4, "a"), 0);
+  EXPECT_EQ(world.Receive(), "p0f1: 4");
+  world.Ack(4);
+  EXPECT_EQ(link->Oldest(0), 2U);  // whoever reads after us begins there
+  link->Offer(RoomMessage(5, "a"), 0);
+  EXPECT_EQ(world.Receive(), "p0f1: 5");
+  world.Break();
+  world.RunTimers();
+  world.Hello(1, {"a", "new"});
+  EXPECT_EQ(world.Receive(), "p0f1: 2 5");
+  EXPECT_EQ(link->Oldest(0), 2U);
+  world.Ack(5);
+  EXPECT_EQ(link->Oldest(0), std::nullopt);
+}
+
+TEST_F(CometLinkTest, AnEchoProvesWhatWasJudgedBeforeItsTick) {
+  auto link = Link();
+  world.Hello(1, {"a"});
+  world.Receive();
+  link->Offer(RoomMessage(1, "x"), 0);
+  link->Offer(RoomMessage(2, "x"), 0);
+  ASSERT_EQ(world.timers.size(), 1U);  // one tick for all
+  EXPECT_EQ(world.ReceiveAll().tick(), 0U);
+  world.RunTimers();
+  EXPECT_EQ(world.ReceiveAll().tick(), 1U);
+  link->Offer(RoomMessage(3, "x"), 0);  // after the tick
+  world.Echo(1);
+  EXPECT_EQ(link->Oldest(0), 3U);
+  world.RunTimers();
+  EXPECT_EQ(world.ReceiveAll().tick(), 2U);
+  world.Echo(2);
+  EXPECT_EQ(link->Oldest(0), std::nullopt);
+  EXPECT_TRUE(world.timers.empty());  // nothing in doubt, nothing said
+}
+
+TEST_F(CometLinkTest, DoubtsAreBoundedAndCounted) {
+  LinkOptions options;
+  options.outbox.doubt_bytes_max = 2 * Outbox::Cost(*RoomMessage(1, "x"));
+  auto link = Link(options);
+  world.Hello(1, {"a"});
+  for (const std::uint64_t seq : {1, 2, 3})
+    link->Offer(RoomMessage(seq, "x"), 0);
+  EXPECT_EQ(stats.doubts_given_up.value(), 1U);
+  EXPECT_EQ(link->Oldest(0), 2U);
+  link->Forget(0);
+  EXPECT_EQ(link->Oldest(0), std::nullopt);
+}
+
+TEST_F(CometLinkTest, ASnapshotInPiecesIsKnownWithItsLast) {
+  auto link = Link();
+  link->Offer(RoomMessage(1, "b"), 0);
+  PushUp up;
+  up.set_boot(1);
+  up.mutable_interest()->set_number(1);
+  up.mutable_interest()->set_snapshot(true);
+  up.mutable_interest()->set_more(true);
+  up.mutable_interest()->add_joined("a");
+  world.stream().user->OnMessage(up);
+  EXPECT_FALSE(link->view().up);
+  EXPECT_EQ(world.Receive(), "");
+  EXPECT_EQ(link->Offer(RoomMessage(2, "b"), 0), Put::kQueued);
+  world.Interest(2, {"b"});
+  EXPECT_TRUE(link->view().up);
+  EXPECT_EQ(world.Receive(), "p0f1: 1 2");
+  EXPECT_EQ(link->view().rooms, 2U);
+}
+
 TEST_F(CometLinkTest, WhatWasNotAcknowledgedIsSentAgainToTheSameComet) {
   auto link = Link();
   world.Hello(1, {"a"});

@@ -88,7 +88,7 @@ class FakeWorld {
             },
         .later = [this](Duration delay,
                         std::function<void()> act) { timers.emplace_back(delay, std::move(act)); },
-        .now_us = [this] { return now_us; }};
+        .now_us = [this] { return now_us += step_us; }};
   }
 
   Stream& stream() { return *streams.back(); }
@@ -128,6 +128,11 @@ class FakeWorld {
       up.mutable_interest()->add_left(room);
     stream().user->OnMessage(up);
   }
+  void Echo(std::uint64_t tick) {
+    PushUp up;
+    up.set_tick(tick);
+    stream().user->OnMessage(up);
+  }
   void Ack(std::uint64_t seq, int partition = 0, std::uint64_t fence = 1, bool refused = false) {
     PushUp up;
     PushAck* ack = up.add_acks();
@@ -143,6 +148,7 @@ class FakeWorld {
   }
 
   std::int64_t now_us = 1'000'000;
+  std::int64_t step_us = 0;  // of the clock, at each look
   std::vector<std::shared_ptr<Stream>> streams;
   std::deque<std::pair<Duration, std::function<void()>>> timers;
 };

@@ -95,6 +95,23 @@ TEST_F(OutboxTest, ANewerFenceReplacesTheOlder) {
   EXPECT_EQ(box.entries(), 1U);
 }
 
+TEST_F(OutboxTest, AnotherLogReplacesTheOlderAndItsAcksDoNotCount) {
+  Outbox box({});
+  box.Add(RoomMessage(900, "a"), 0, 0);
+  Pack(box);
+  auto first = std::make_shared<Message>(*RoomMessage(1, "a"));
+  first->log = 8;
+  box.Add(first, 0, 0);
+  PushDown down;
+  box.Pack(&down, 0);
+  EXPECT_EQ(Text(down), "p0f1: 1");
+  EXPECT_EQ(down.batches(0).log(), 8U);
+  EXPECT_EQ(Ack(box, AckOf(900)), 0U);
+  PushAck ack = AckOf(1);
+  ack.set_log(8);
+  EXPECT_EQ(Ack(box, ack), 1U);
+}
+
 TEST_F(OutboxTest, RewindSendsAgainInTheSameOrder) {
   Outbox box({});
   box.Add(RoomMessage(3, "a"), 0, 0);

@@ -30,18 +30,18 @@ std::string ToRoom(const std::string& room) {
 class FakeLog {
  public:
   struct Source {
-    std::uint64_t from_seq = 0;
+    bus::LogPlace from;
     std::function<void(const bus::LogMessage&)> each;
   };
   OpenPartition Open() {
     return
-        [this](int partition, std::uint64_t from_seq,
+        [this](int partition, bus::LogPlace from,
                std::function<void(const bus::LogMessage&)> each) -> Result<std::shared_ptr<void>> {
           std::lock_guard lock(mutex_);
           ++tries_;
           changed_.notify_all();
           if (down_) return Error{Errc::kUnavailable, "the log is away"};
-          sources_[partition] = {from_seq, std::move(each)};
+          sources_[partition] = {from, std::move(each)};
           return std::shared_ptr<void>(&sources_, [this, partition](void*) {
             std::lock_guard inner(mutex_);
             sources_.erase(partition);
@@ -69,8 +69,8 @@ class FakeLog {
     std::lock_guard lock(mutex_);
     return sources_.at(partition);
   }
-  void Say(int partition, std::uint64_t seq, const std::string& payload) {
-    source(partition).each({seq, payload, /*pending=*/3});
+  void Say(int partition, std::uint64_t seq, const std::string& payload, std::uint64_t log = 0) {
+    source(partition).each({seq, payload, /*pending=*/3, log});
   }
 
  private:
@@ -95,9 +95,9 @@ class ReaderTest : public testing::Test {
     world.Break();
   }
   void Start() {
-    readers.Start([this](int partition, std::uint64_t fence, std::uint64_t seq) {
+    readers.Start([this](const bus::Lease& done) {
       std::lock_guard lock(mutex);
-      saved[partition] = {fence, seq};
+      saved[done.partition] = {done.fence, done.checkpoint};
       changed.notify_all();
     });
   }
@@ -120,31 +120,76 @@ class ReaderTest : public testing::Test {
 
 TEST_F(ReaderTest, TheCheckpointIsWhatEverybodyAcknowledged) {
   Reader reader({.partition = 0, .fence = 1, .checkpoint = 10}, router, stats);
-  EXPECT_EQ(reader.Checkpoint(), 10U);
+  EXPECT_EQ(reader.Checkpoint().checkpoint, 10U);
   reader.OnEntry({12, ToRoom("a"), 0});
   reader.OnEntry({13, ToRoom("a"), 0});
-  EXPECT_EQ(reader.Checkpoint(), 11U);  // 12 is the oldest on its way
+  EXPECT_EQ(reader.Checkpoint().checkpoint, 11U);  // 12 is the oldest on its way
   world.Receive();
   world.Ack(12);
-  EXPECT_EQ(reader.Checkpoint(), 12U);
+  EXPECT_EQ(reader.Checkpoint().checkpoint, 12U);
   world.Ack(13);
-  EXPECT_EQ(reader.Checkpoint(), 13U);
+  EXPECT_EQ(reader.Checkpoint().checkpoint, 13U);
   reader.OnEntry({15, ToRoom("nobody here has it"), 0});
-  EXPECT_EQ(reader.Checkpoint(), 15U);
+  EXPECT_EQ(reader.Checkpoint().checkpoint, 14U);  // until that is proved
+  world.RunTimers();
+  world.Echo(world.ReceiveAll().tick());
+  EXPECT_EQ(reader.Checkpoint().checkpoint, 15U);
+}
+
+TEST_F(ReaderTest, AnotherLogIsEnteredWhenTheOldOneIsDelivered) {
+  Reader reader({.partition = 0, .fence = 1, .checkpoint = 900, .log = 7}, router, stats);
+  reader.OnEntry({.seq = 901, .payload = ToRoom("a"), .log = 7});
+  world.Receive();
+  std::thread late([&] { reader.OnEntry({.seq = 1, .payload = ToRoom("a"), .log = 8}); });
+  EXPECT_EQ(reader.Checkpoint().checkpoint, 900U);
+  PushUp up;
+  PushAck* ack = up.add_acks();
+  ack->set_fence(1);
+  ack->set_seq(901);
+  ack->set_log(7);
+  world.stream().user->OnMessage(up);
+  late.join();
+  EXPECT_EQ(world.Receive(), "p0f1: 1");
+  EXPECT_EQ(reader.Checkpoint().log, 8U);
+  EXPECT_EQ(reader.Checkpoint().checkpoint, 0U);
+  ack->set_seq(1);
+  ack->set_log(8);
+  world.stream().user->OnMessage(up);
+  EXPECT_EQ(reader.Checkpoint().checkpoint, 1U);
+  EXPECT_EQ(stats.new_logs.value(), 1U);
+  EXPECT_EQ(stats.fenced.value(), 0U);
+}
+
+TEST_F(ReaderTest, WhatAStuckCometHadOfTheOldLogIsLeftBehind) {
+  Reader reader({.partition = 0, .fence = 1, .checkpoint = 900, .log = 7}, router, stats);
+  reader.OnEntry({.seq = 901, .payload = ToRoom("a"), .log = 7});
+  world.step_us = 1'000'000;  // each look at the clock
+  reader.OnEntry({.seq = 1, .payload = ToRoom("a"), .log = 8});
+  EXPECT_EQ(stats.fenced.value(), 1U);
+  EXPECT_EQ(world.Receive(), "p0f1: 1");
+}
+
+TEST_F(ReaderTest, TheFirstLogIsNoNewOne) {
+  Reader reader({.partition = 0, .fence = 1, .checkpoint = 10}, router, stats);
+  reader.OnEntry({.seq = 11, .payload = "\xff no push", .log = 7, .skipped = 3});
+  EXPECT_EQ(reader.Checkpoint().log, 7U);
+  EXPECT_EQ(reader.Checkpoint().checkpoint, 11U);
+  EXPECT_EQ(stats.new_logs.value(), 0U);
+  EXPECT_EQ(stats.skipped.value(), 3U);
 }
 
 TEST_F(ReaderTest, WhatIsNoPushIsCountedAndPassed) {
   Reader reader({.partition = 0, .fence = 1, .checkpoint = 0}, router, stats);
   reader.OnEntry({1, "\xff\xff not a push", 0});
   EXPECT_EQ(stats.malformed.value(), 1U);
-  EXPECT_EQ(reader.Checkpoint(), 1U);
+  EXPECT_EQ(reader.Checkpoint().checkpoint, 1U);
 }
 
 TEST_F(ReaderTest, AnEntryThatWasNotRoutedIsNotPassed) {
   Reader reader({.partition = 0, .fence = 1, .checkpoint = 7}, router, stats);
   reader.Close();
   reader.OnEntry({8, ToRoom("a"), 0});
-  EXPECT_EQ(reader.Checkpoint(), 7U);
+  EXPECT_EQ(reader.Checkpoint().checkpoint, 7U);
   EXPECT_EQ(stats.read.value(), 0U);
 }
 
@@ -152,7 +197,7 @@ TEST_F(ReaderTest, ALeaseIsReadFromItsCheckpointAndSaved) {
   Start();
   readers.Gained({.partition = 2, .fence = 5, .checkpoint = 40});
   ASSERT_TRUE(log.WaitOpen(2));
-  EXPECT_EQ(log.source(2).from_seq, 41U);
+  EXPECT_EQ(log.source(2).from.seq, 41U);
   log.Say(2, 41, ToRoom("a"));
   EXPECT_EQ(world.Receive(), "p2f5: 41");
   world.Ack(41, 2, 5);

@@ -144,6 +144,10 @@ TEST_F(RouterTest, ACometThatLeavesTheRegistryHoldsNothingBack) {
   Route(PushTo(1, "c2"));
   EXPECT_EQ(router.Oldest(0), 1U);
   router.SetComets({Comet("c1")});
+  router.Tend();
+  EXPECT_EQ(router.Oldest(0), 1U);  // its stream is up: it is only the registry that misses it
+  std::exchange(world.streams[1]->user, nullptr)->OnClosed("gone");
+  router.Tend();
   EXPECT_EQ(router.Oldest(0), std::nullopt);
   EXPECT_EQ(stats.undeliverable.value(), 1U);
   EXPECT_EQ(router.views().size(), 1U);
