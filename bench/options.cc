@@ -110,7 +110,7 @@ bool Options::Check(std::string* error) const {
     *error = why;
     return false;
   };
-  if (version != 1) return refuse("--version: only 1 is spoken");
+  if (version != 1 && version != 2) return refuse("--version is 1 or 2");
   if (transport != "tcp" && transport != "ws" && transport != "mix")
     return refuse("--transport is tcp, ws or mix");
   if (!route.empty() && route != "room" && route != "mids" && route != "keys" && route != "all")

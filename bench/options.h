@@ -21,7 +21,7 @@ struct Options {
   std::string api_key;           // Authorization: Bearer, for the HTTP API
   // ---- clients
   std::string transport = "mix";  // tcp, ws, or half and half
-  int version = 1;                // of the client protocol
+  int version = 1;                // of the client protocol; goim has only 1
   int connections = 1000;         // rooms, api: rooms x members
   int threads = 1;                // one epoll loop each
   int in_progress = 256;          // connects under way, per thread

@@ -1,6 +1,6 @@
 #pragma once
-// Codec: goim's client protocol, both transports, seen from the client.  Written from the protocol
-// and sharing nothing with the daemons.  A second version of the protocol has its place here.
+// Codec: the client protocol, both versions and both transports, seen from the client.  Written
+// from the protocol (goim's, and api/client.md) and sharing nothing with the daemons.
 //
 // Owner    nobody: functions.
 // Thread   any.
@@ -16,16 +16,16 @@
 
 namespace encke::bench {
 
-enum Op : std::int32_t {
-  kHeartbeat = 2,
-  kHeartbeatReply = 3,
-  kAuth = 7,
-  kAuthReply = 8,
-  kRaw = 9,
-  kPush = 1000,
+// What a package from the server is, whichever version it is of.
+enum class Kind : std::uint8_t { kOther, kWelcome, kHeartbeatReply, kPush };
+
+struct Incoming {
+  Kind kind = Kind::kOther;
+  std::string_view body;  // of a push: what the backend sent
 };
 
 constexpr std::size_t kPackageHeader = 16;
+constexpr std::int32_t kEnvelope = 9;  // version 1 on WebSocket: packages inside a package
 
 inline std::uint32_t Get32(const char* in) {
   std::uint32_t v = 0;
@@ -35,7 +35,16 @@ inline std::uint32_t Get32(const char* in) {
 
 // One package to the server; on WebSocket in a masked frame.
 void AppendPackage(bool ws, std::int32_t op, std::string_view body, std::string* out);
-std::string AuthBody(std::int64_t mid, std::string_view room, std::string_view key);
+// The first package of a client, and what it sends from time to time.  An empty key is left out.
+void AppendLogin(int version,
+                 bool ws,
+                 std::int64_t mid,
+                 std::string_view room,
+                 std::string_view key,
+                 std::string* out);
+void AppendHeartbeat(int version, bool ws, std::string* out);
+Incoming Classify(int version, std::int32_t op, const char* body, std::size_t size);
+
 std::string_view UpgradeRequest();
 // Bytes of a whole 101 answer; 0 = not all here yet, -1 = something else came.
 int UpgradeAnswer(std::string_view in);
@@ -84,7 +93,7 @@ Decoded DecodeFrames(std::uint32_t* left, const char* in, std::size_t size, F&& 
       }
       if (head.payload < kPackageHeader || head.payload > 0xffffffffU) return {at, true};
       if (size - at < head.size + kPackageHeader) break;
-      const bool envelope = Get32(in + at + head.size + 8) == kRaw;
+      const bool envelope = Get32(in + at + head.size + 8) == kEnvelope;
       const std::size_t skip = envelope ? kPackageHeader : 0;
       at += head.size + skip;
       *left = static_cast<std::uint32_t>(head.payload - skip);

@@ -2,7 +2,6 @@
 
 #include <cerrno>
 #include <cstdio>
-#include <cstring>
 
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -103,10 +102,9 @@ void Swarm::Login(std::size_t i) {
   const std::int64_t mid = options_.mid_base + static_cast<std::int64_t>(number);
   const auto group = number / static_cast<std::size_t>(options_.group_size());
   out_.clear();
-  AppendPackage(client.ws, kAuth,
-                AuthBody(mid, options_.RoomName(static_cast<std::uint32_t>(group)),
-                         options_.keys ? options_.KeyOf(mid) : ""),
-                &out_);
+  AppendLogin(options_.version, client.ws, mid,
+              options_.RoomName(static_cast<std::uint32_t>(group)),
+              options_.keys ? options_.KeyOf(mid) : "", &out_);
   const ssize_t n = send(client.fd, out_.data(), out_.size(), MSG_NOSIGNAL);
   if (n == static_cast<ssize_t>(out_.size())) {
     client.stage = Stage::kAuth;

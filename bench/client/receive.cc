@@ -87,11 +87,12 @@ std::size_t Swarm::Decode(std::size_t i, const char* in, std::size_t size, bool*
 
 void Swarm::OnPackage(std::size_t i, std::int32_t op, const char* body, std::size_t size) {
   Client& client = clients_[i];
-  if (op == kPush) {
-    OnPush(i, body, size);
-  } else if (op == kHeartbeatReply) {
+  const Incoming in = Classify(options_.version, op, body, size);
+  if (in.kind == Kind::kPush) {
+    OnPush(i, in.body);
+  } else if (in.kind == Kind::kHeartbeatReply) {
     ++tally_.heartbeat_replies;
-  } else if (op == kAuthReply && client.stage == Stage::kAuth) {
+  } else if (in.kind == Kind::kWelcome && client.stage == Stage::kAuth) {
     client.stage = Stage::kReady;
     client.attempts = 0;
     --under_way_;
@@ -101,9 +102,9 @@ void Swarm::OnPackage(std::size_t i, std::int32_t op, const char* body, std::siz
   }
 }
 
-void Swarm::OnPush(std::size_t i, const char* body, std::size_t size) {
+void Swarm::OnPush(std::size_t i, std::string_view body) {
   Stamp stamp;
-  const bool ours = stamp.ReadFrom(body, size) && (run_ == 0 || stamp.run == run_);
+  const bool ours = stamp.ReadFrom(body.data(), body.size()) && (run_ == 0 || stamp.run == run_);
   if (!ours || stamp.stream >= kStreamsMax || stamp.sequence >= kSequencesMax) {
     ++tally_.foreign;
     return;

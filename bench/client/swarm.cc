@@ -207,7 +207,7 @@ void Swarm::Beat() {
     const auto i = static_cast<std::size_t>(beats_ % size);
     if (clients_[i].stage != Stage::kReady) continue;
     out_.clear();
-    AppendPackage(clients_[i].ws, kHeartbeat, {}, &out_);
+    AppendHeartbeat(options_.version, clients_[i].ws, &out_);
     if (!Send(clients_[i], out_)) {
       Lose(i);
     } else {

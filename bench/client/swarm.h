@@ -12,6 +12,7 @@
 #include <functional>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <unordered_map>
 #include <utility>
@@ -72,7 +73,7 @@ class Swarm {
   bool Digest(std::size_t i, std::size_t size);
   std::size_t Decode(std::size_t i, const char* in, std::size_t size, bool* broken);
   void OnPackage(std::size_t i, std::int32_t op, const char* body, std::size_t size);
-  void OnPush(std::size_t i, const char* body, std::size_t size);
+  void OnPush(std::size_t i, std::string_view body);
   Track& TrackOf(std::size_t i, std::uint32_t stream);
   std::uint32_t TakeSlot();
   void FreeSlot(Client& client);

@@ -64,6 +64,26 @@ def test_bench_room(cluster, transport):
     assert result["latency_us"]["count"] == 4000 and result["http_us"]["count"] == 100
 
 
+@pytest.mark.parametrize("transport", ["tcp", "ws"])
+def test_bench_room_of_version_2(cluster, transport):
+    """Batches, so that one message of WebSocket holds several packages."""
+    result = bench(cluster, "room", connections=40, push_rate=200, seconds=1, batch=20,
+                   transport=transport, version=2, room=f"bench://v2-{transport}",
+                   mid_base=913001)
+    expect_exact(result["accounting"], 200, 8000)
+
+
+def test_bench_users_and_heartbeats_of_version_2(cluster):
+    result = bench(cluster, "push", connections=20, push_rate=100, seconds=1, version=2,
+                   heartbeat=0.2, mid_base=914001)
+    expect_exact(result["accounting"], 100, 100)
+    result = bench(cluster, "idle", connections=20, seconds=1, version=2, heartbeat=0.2,
+                   mid_base=915001)
+    idle = result["phases"][-1]
+    assert idle["closed"] == 0 and idle["heartbeats"] >= 80
+    assert idle["heartbeats"] - idle["heartbeat_replies"] < 20
+
+
 def test_bench_batches(cluster):
     """Frames of many packages, bodies that do not fit one read."""
     result = bench(cluster, "room", connections=10, push_rate=200, seconds=1, batch=50, body=9000,

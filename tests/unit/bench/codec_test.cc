@@ -36,7 +36,7 @@ std::string Frame(const std::string& payload, int opcode = 2) {
 
 // An op-9 envelope around packages.
 std::string Envelope(const std::string& inner) {
-  std::string out = Package(kRaw, inner);
+  std::string out = Package(kEnvelope, inner);
   return out;
 }
 
@@ -113,12 +113,65 @@ TEST(Codec, WhatIsNotTheProtocolIsBroken) {
 
 TEST(Codec, ClientFramesAreMasked) {
   std::string out;
-  AppendPackage(true, kAuth, std::string(200, 'a'), &out);
+  AppendPackage(true, 7, std::string(200, 'a'), &out);
   EXPECT_EQ(static_cast<unsigned char>(out[0]), 0x82);
   EXPECT_EQ(static_cast<unsigned char>(out[1]), 0x80 | 126);
   EXPECT_EQ(out.size(), 2U + 2 + 4 + 16 + 200);
   EXPECT_EQ(Get32(out.data() + 8), 216U);
   EXPECT_EQ(Get32(out.data() + 16), 7U);
+}
+
+std::string FromHex(const std::string& hex) {
+  std::string out;
+  for (std::size_t i = 0; i < hex.size(); i += 2)
+    out += static_cast<char>(std::stoi(hex.substr(i, 2), nullptr, 16));
+  return out;
+}
+
+Incoming Kinds(int version, int op) { return Classify(version, op, "", 0); }
+
+TEST(Codec, EachVersionHasItsOwnWords) {
+  EXPECT_EQ(Kinds(1, 8).kind, Kind::kWelcome);
+  EXPECT_EQ(Kinds(1, 3).kind, Kind::kHeartbeatReply);
+  EXPECT_EQ(Kinds(1, 1000).kind, Kind::kPush);
+  EXPECT_EQ(Kinds(1, 32).kind, Kind::kOther);
+  EXPECT_EQ(Kinds(2, 19).kind, Kind::kWelcome);
+  EXPECT_EQ(Kinds(2, 31).kind, Kind::kHeartbeatReply);
+  EXPECT_EQ(Kinds(2, 32).kind, Kind::kPush);
+  EXPECT_EQ(Kinds(2, 1000).kind, Kind::kOther);
+  EXPECT_EQ(Classify(1, 1000, "hi", 2).body, "hi");
+}
+
+// The bodies are those of api/client.md and of a Push with every field.
+TEST(Codec, ThePushOfVersionTwoHasItsBodyInside) {
+  const std::string push = FromHex(
+      "0a0a67726f75703a2f2f3432"
+      "1001"
+      "180c"
+      "20e807"
+      "2a026869"
+      "3203703132");
+  EXPECT_EQ(Classify(2, 32, push.data(), push.size()).body, "hi");
+  for (std::size_t n = 0; n < push.size(); ++n) {
+    const auto body = Classify(2, 32, push.data(), n).body;
+    EXPECT_TRUE(body.empty() || body == "hi") << n;
+  }
+  const std::string fixed = FromHex(
+                                "0d00000000"
+                                "110000000000000000"
+                                "2a03") +
+                            "abc";
+  EXPECT_EQ(Classify(2, 32, fixed.data(), fixed.size()).body, "abc") << "unknown fields";
+}
+
+TEST(Codec, TheLoginOfVersionTwoIsAConnectWithTheTokenOfVersionOne) {
+  std::string one, two;
+  AppendLogin(1, false, 7, "live://9", "", &one);
+  AppendLogin(2, false, 7, "live://9", "", &two);
+  const std::string token = one.substr(kPackageHeader);
+  EXPECT_EQ(token, R"({"mid":7,"room_id":"live://9","platform":"bench","accepts":[1000]})");
+  EXPECT_EQ(Get32(two.data() + 8), 18U);
+  EXPECT_EQ(two.substr(kPackageHeader), FromHex("0a42") + token + FromHex("1a05") + "bench");
 }
 
 TEST(Codec, TheUpgradeIsAnsweredOrNotYetOrRefused) {
