@@ -192,7 +192,8 @@ int Swarm::Patience() const {
   if (churn_rate_ > 0) return 2;
   if (!waiting_.empty()) return under_way_ < options_.in_progress ? 1 : 50;
   if (!again_.empty() || under_way_ > 0) return 50;
-  return beat_period_us_ > 0 && ready_ > 0 ? 250 : -1;
+  if (beat_period_us_ <= 0 || ready_ == 0) return -1;
+  return std::clamp(static_cast<int>(beat_period_us_ / 4000), 1, 250);
 }
 
 // The wheel's places are the clients in order, passed once a period: evenly spread, no timer each,
