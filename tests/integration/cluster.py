@@ -103,11 +103,12 @@ class Process:
 class Daemon(Process):
     """A comet, logic or job with an admin door."""
 
-    def __init__(self, kind, number, folder, doors, env):
+    def __init__(self, kind, number, folder, doors, env, config=None):
         name = kind if number == 1 else f"{kind}-{number}"
         self.doors = doors
         listens = {f"ENCKE_{door.upper()}_LISTEN": f"{HOST}:{port}" for door, port in doors.items()}
-        command = [BUILD / kind, "--config", ROOT / "configs" / f"{kind}.yaml"]
+        config = config or ROOT / "configs" / f"{kind}.yaml"
+        command = [BUILD / kind, "--config", config]
         super().__init__(name, command, folder,
                          {f"ENCKE_{kind.upper()}_ID": name, **listens, **env})
 
@@ -135,12 +136,17 @@ class Daemon(Process):
 
 
 class Cluster:
-    """env: overrides for all daemons, e.g. {"ENCKE_SESSION_HANDSHAKE_TIMEOUT": "2s"}."""
+    """env: overrides for all daemons, e.g. {"ENCKE_SESSION_HANDSHAKE_TIMEOUT": "2s"}.
+
+    rooms: what a kind's configuration says under `rooms`, e.g.
+    {"logic": "{group: {history: {messages: 9}}}"}; the environment cannot name new room types.
+    """
 
     live = []
 
-    def __init__(self, comets=1, logics=1, jobs=1, env=None):
+    def __init__(self, comets=1, logics=1, jobs=1, env=None, rooms=None):
         self.folder = Path(tempfile.mkdtemp(prefix="encke-test-"))
+        self.configs = {kind: self.with_rooms(kind, text) for kind, text in (rooms or {}).items()}
         self.redis_port, self.nats_port = free_port(), free_port()
         for name in ("redis.data", "nats.data"):
             (self.folder / name).mkdir()
@@ -163,7 +169,16 @@ class Cluster:
         self.open_clients = []
 
     def daemon(self, kind, number, doors, env):
-        return Daemon(kind, number, self.folder, {door: free_port() for door in doors}, env)
+        ports = {door: free_port() for door in doors}
+        return Daemon(kind, number, self.folder, ports, env, self.configs.get(kind))
+
+    def with_rooms(self, kind, text):
+        """A copy of the configuration that says so under `rooms`."""
+        whole = (ROOT / "configs" / f"{kind}.yaml").read_text()
+        assert "\nrooms: {}" in whole
+        path = self.folder / f"{kind}.yaml"
+        path.write_text(whole.replace("\nrooms: {}", f"\nrooms: {text}", 1))
+        return path
 
     @property
     def daemons(self):
