@@ -113,8 +113,7 @@ bool Options::Check(std::string* error) const {
   if (version != 1 && version != 2) return refuse("--version is 1 or 2");
   if (transport != "tcp" && transport != "ws" && transport != "mix")
     return refuse("--transport is tcp, ws or mix");
-  if (!route.empty() && route != "room" && route != "mids" && route != "keys" && route != "all")
-    return refuse("--route is room, mids, keys or all");
+  if (!route.empty() && !IsRoute(route)) return refuse("--route is room, mids, keys, all or batch");
   const auto doors = ParseComets(comets);
   Sources from;
   if (doors.empty()) return refuse("--comets is HOST:TCPPORT:WSPORT,... (IPv4)");
@@ -145,9 +144,14 @@ nlohmann::ordered_json Options::ToJson() const {
   return out;
 }
 
+bool Options::IsRoute(const std::string& name) {
+  return name == "room" || name == "mids" || name == "keys" || name == "all" || name == "batch";
+}
+
 std::uint32_t Options::GroupsOf(const std::string& by_route) const {
   if (by_route == "all") return 1;
-  if (by_route == "room") return static_cast<std::uint32_t>(rooms > 0 ? rooms : 1);
+  if (by_route == "room" || by_route == "batch")
+    return static_cast<std::uint32_t>(rooms > 0 ? rooms : 1);
   return static_cast<std::uint32_t>(connections > targets ? connections / targets : 1);
 }
 

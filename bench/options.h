@@ -41,7 +41,8 @@ struct Options {
   double warmup = 0;         // seconds of pushing before, not counted
   int body = 50;             // bytes
   int targets = 1;           // push by mids and keys: receivers named in one request
-  std::string route;         // room, mids, keys, all; empty = what the subcommand means
+  std::string route;         // room, mids, keys, all, batch (POST /v1/pushes:batch with
+                             // --batch room pushes); empty = what the subcommand means
   int http_connections = 1;  // kept alive; api: 16
   int pipeline = 16;         // unanswered requests per HTTP connection; api: 1
   double http_timeout = 10;  // seconds without an answer: that connection's pushes are refused
@@ -59,6 +60,7 @@ struct Options {
   // of group_size() in their order.
   int group_size() const { return members > 0 ? members : connections; }
   std::uint32_t GroupsOf(const std::string& by_route) const;
+  static bool IsRoute(const std::string& name);
   std::string RoomName(std::uint32_t number) const;
   std::string KeyOf(std::int64_t mid) const { return "bench-" + std::to_string(mid); }
 

@@ -46,8 +46,11 @@ Answer ReadAnswer(std::string_view in) {
   const auto body = in.substr(end + 4, size);
   Answer answer;
   answer.size = end + 4 + size;
+  const auto says = [body](std::string_view word) {
+    return body.find(word) != std::string_view::npos;
+  };
   answer.accepted = head.size() > 12 && head.substr(9, 3) == "200" &&
-                    body.find("\"code\":0") != std::string_view::npos;
+                    (says("\"code\":0") || (says("\"results\":") && !says("\"error\":")));
   answer.last = Field(head, "connection") == "close";
   return answer;
 }

@@ -17,7 +17,7 @@
 namespace encke::bench {
 
 // A whole answer at the start of `in`: its size (0 = not all here yet), and whether it says that
-// the push was accepted (status 200 and "code":0).
+// everything was accepted (status 200 and "code":0; of a batch "results" without an "error").
 struct Answer {
   std::size_t size = 0;
   bool accepted = false;
@@ -26,8 +26,8 @@ struct Answer {
 Answer ReadAnswer(std::string_view in);
 
 struct Sent {
-  std::uint32_t stream = 0;
-  std::uint32_t sequence = 0;
+  std::uint64_t first = 0;  // of this caller's pushes
+  std::uint32_t count = 1;
   std::int64_t planned_us = 0;
   std::int64_t sent_us = 0;
 };

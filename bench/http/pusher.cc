@@ -25,13 +25,9 @@ Pusher::Pusher(const Options& options) : options_(options), epoll_(epoll_create1
     const auto tag = static_cast<std::size_t>(c);
     sockaddr_in to{};
     ParseAddress(doors[tag % doors.size()], &to);
-    callers_.push_back(
-        std::make_unique<Caller>(epoll_, tag, to, [this](const Sent& sent, bool accepted) {
-          if (result_ == nullptr) return;
-          result_->offers.Note(sent.stream, sent.sequence,
-                               accepted ? Fate::kAccepted : Fate::kRefused);
-          result_->answer_us.Add(static_cast<std::uint64_t>(NowUs() - sent.planned_us));
-        }));
+    callers_.push_back(std::make_unique<Caller>(
+        epoll_, tag, to,
+        [this, tag](const Sent& sent, bool accepted) { Settle(tag, sent, accepted); }));
   }
 }
 
@@ -42,26 +38,27 @@ Pusher::~Pusher() {
 
 PushResult Pusher::Run(const PushJob& job) {
   PushResult result;
-  const Layout layout(job.groups, static_cast<std::uint32_t>(callers_.size()));
-  result.offers.groups = layout.groups;
-  result.offers.streams_per_group = layout.per_group;
+  job_ = job;
+  layout_ = Layout(job.groups, static_cast<std::uint32_t>(callers_.size()));
+  result.offers.groups = layout_.groups;
+  result.offers.streams_per_group = layout_.per_group;
   result_ = &result;
   for (const auto& caller : callers_)
     caller->Dial();
   start_us_ = NowUs() + 1000;
   end_us_ = start_us_ + static_cast<std::int64_t>(job.seconds * 1e6);
-  MakePlans(job, layout);
+  MakePlans();
   const auto patience_us = static_cast<std::int64_t>(options_.http_timeout * 1e6);
   while (true) {
     bool done = true;
     for (std::size_t c = 0; c < callers_.size(); ++c) {
-      const bool sent = SendDue(job, layout, c);
+      const bool sent = SendDue(c);
       const std::int64_t oldest = callers_[c]->oldest_us();
       if (oldest > 0 && NowUs() - oldest > patience_us) callers_[c]->Hang();
       done = done && sent && callers_[c]->in_flight() == 0;
     }
     if (done) break;
-    Wait(NextDueUs(job));
+    Wait(NextDueUs());
   }
   result.seconds = static_cast<double>(NowUs() - start_us_) / 1e6;
   result_ = nullptr;
@@ -69,31 +66,32 @@ PushResult Pusher::Run(const PushJob& job) {
 }
 
 // Every caller takes the share of its streams, so that every stream has the same rate.
-void Pusher::MakePlans(const PushJob& job, const Layout& layout) {
+void Pusher::MakePlans() {
   plans_.assign(callers_.size(), Plan());
-  const auto total =
-      job.count > 0 ? job.count : static_cast<std::uint64_t>(std::llround(job.rate * job.seconds));
+  const auto total = job_.count > 0
+                         ? job_.count
+                         : static_cast<std::uint64_t>(std::llround(job_.rate * job_.seconds));
   std::uint64_t given = 0;
   std::uint64_t streams = 0;
   for (std::size_t c = 0; c < plans_.size(); ++c) {
-    const auto mine = layout.StreamsOf(static_cast<std::uint32_t>(c));
+    const auto mine = layout_.StreamsOf(static_cast<std::uint32_t>(c));
     streams += mine;
-    plans_[c].total = total * streams / layout.streams() - given;
+    plans_[c].total = total * streams / layout_.streams() - given;
     given += plans_[c].total;
-    if (job.rate == 0) {
-      if (job.count == 0) plans_[c].total = UINT64_MAX;
+    if (job_.rate == 0) {
+      if (job_.count == 0) plans_[c].total = UINT64_MAX;
       continue;
     }
-    const double tick_us = 1e6 * job.batch / job.rate;  // over all callers
-    plans_[c].interval_us = tick_us * layout.streams() / mine;
+    const double tick_us = 1e6 * job_.batch / job_.rate;  // over all callers
+    plans_[c].interval_us = tick_us * layout_.streams() / mine;
     plans_[c].offset_us = tick_us * static_cast<double>(c);
   }
 }
 
-std::int64_t Pusher::PlannedUs(const PushJob& job, const Plan& plan) const {
+std::int64_t Pusher::PlannedUs(const Plan& plan) const {
   if (plan.next >= plan.total) return kNever;
-  if (job.rate == 0) return start_us_;
-  const auto tick = static_cast<double>(plan.next / static_cast<std::uint64_t>(job.batch));
+  if (job_.rate == 0) return start_us_;
+  const auto tick = static_cast<double>(plan.next / static_cast<std::uint64_t>(job_.batch));
   return start_us_ + static_cast<std::int64_t>(plan.offset_us + tick * plan.interval_us);
 }
 
@@ -101,46 +99,73 @@ bool Pusher::HasRoom(std::size_t c) const {
   return callers_[c]->in_flight() < static_cast<std::size_t>(options_.pipeline);
 }
 
-bool Pusher::SendDue(const PushJob& job, const Layout& layout, std::size_t c) {
+bool Pusher::SendDue(std::size_t c) {
   Plan& plan = plans_[c];
   while (plan.next < plan.total) {
     const std::int64_t now = NowUs();
-    if (job.rate == 0 && job.count == 0 && now >= end_us_) plan.total = plan.next;
-    const std::int64_t planned = PlannedUs(job, plan);
+    if (job_.rate == 0 && job_.count == 0 && now >= end_us_) plan.total = plan.next;
+    const std::int64_t planned = PlannedUs(plan);
     if (planned > now || !HasRoom(c)) break;
-    SendOne(job, layout, c, job.rate == 0 ? now : planned);
+    SendOne(c, job_.rate == 0 ? now : planned);
   }
   callers_[c]->Flush();
   return plan.next >= plan.total;
 }
 
-void Pusher::SendOne(const PushJob& job,
-                     const Layout& layout,
-                     std::size_t c,
-                     std::int64_t planned) {
-  Plan& plan = plans_[c];
-  const Place place = PlaceOf(layout, static_cast<std::uint32_t>(c), plan.next,
-                              static_cast<std::uint32_t>(job.batch));
-  ++plan.next;
-  const std::int64_t now = NowUs();
-  result_->late_us_max = std::max(result_->late_us_max, now - planned);
+Stamp Pusher::StampOf(std::size_t c, std::uint64_t m, std::int64_t planned) const {
+  // A batch request goes round the caller's streams; pushes of their own stay with one for a tick.
+  const int in_a_row = job_.route == "batch" ? 1 : job_.batch;
+  const Place place =
+      PlaceOf(layout_, static_cast<std::uint32_t>(c), m, static_cast<std::uint32_t>(in_a_row));
   Stamp stamp;
-  stamp.run = job.run;
+  stamp.run = job_.run;
   stamp.stream = place.stream;
   stamp.sequence = place.sequence;
   stamp.planned_us = planned;
-  if (!callers_[c]->Dial()) {
-    result_->offers.Note(place.stream, place.sequence, Fate::kRefused);
-    return;
-  }
-  AppendRequest(options_, job.route, layout.GroupOf(place.stream), stamp, &callers_[c]->out());
-  callers_[c]->Queue({place.stream, place.sequence, planned, now});
+  return stamp;
 }
 
-std::int64_t Pusher::NextDueUs(const PushJob& job) const {
+// One request.
+void Pusher::SendOne(std::size_t c, std::int64_t planned) {
+  Plan& plan = plans_[c];
+  Sent sent;
+  sent.first = plan.next;
+  sent.planned_us = planned;
+  sent.sent_us = NowUs();
+  if (job_.route == "batch") {
+    const auto left =
+        std::min<std::uint64_t>(plan.total - plan.next, static_cast<std::uint64_t>(job_.batch));
+    sent.count = static_cast<std::uint32_t>(left);
+  }
+  plan.next += sent.count;
+  result_->late_us_max = std::max(result_->late_us_max, sent.sent_us - planned);
+  if (!callers_[c]->Dial()) return Settle(c, sent, false);
+  std::vector<AimedStamp> pushes;
+  for (std::uint64_t m = sent.first; m < plan.next; ++m) {
+    const Stamp stamp = StampOf(c, m, planned);
+    pushes.push_back({layout_.GroupOf(stamp.stream), stamp});
+  }
+  if (job_.route == "batch") {
+    AppendBatchRequest(options_, pushes, &callers_[c]->out());
+  } else {
+    AppendRequest(options_, job_.route, pushes[0].group, pushes[0].stamp, &callers_[c]->out());
+  }
+  callers_[c]->Queue(sent);
+}
+
+void Pusher::Settle(std::size_t c, const Sent& sent, bool accepted) {
+  if (result_ == nullptr) return;
+  for (std::uint64_t m = sent.first; m < sent.first + sent.count; ++m) {
+    const Stamp stamp = StampOf(c, m, sent.planned_us);
+    result_->offers.Note(stamp.stream, stamp.sequence, accepted ? Fate::kAccepted : Fate::kRefused);
+  }
+  result_->answer_us.Add(static_cast<std::uint64_t>(NowUs() - sent.planned_us));
+}
+
+std::int64_t Pusher::NextDueUs() const {
   std::int64_t next = NowUs() + 100'000;
   for (std::size_t c = 0; c < plans_.size(); ++c) {
-    if (HasRoom(c)) next = std::min(next, PlannedUs(job, plans_[c]));
+    if (HasRoom(c)) next = std::min(next, PlannedUs(plans_[c]));
   }
   return next;
 }

@@ -21,7 +21,7 @@
 namespace encke::bench {
 
 struct PushJob {
-  std::string route = "room";
+  std::string route = "room";  // batch: requests of `batch` pushes, to one room after the other
   std::uint32_t groups = 1;
   std::uint32_t run = 1;
   double rate = 20;         // pushes per second in all; 0 = as fast as answered
@@ -54,18 +54,22 @@ class Pusher {
     double offset_us = 0;
   };
 
-  void MakePlans(const PushJob& job, const Layout& layout);
-  std::int64_t PlannedUs(const PushJob& job, const Plan& plan) const;
-  bool SendDue(const PushJob& job, const Layout& layout, std::size_t c);  // true: all is sent
-  void SendOne(const PushJob& job, const Layout& layout, std::size_t c, std::int64_t planned);
+  void MakePlans();
+  std::int64_t PlannedUs(const Plan& plan) const;
+  bool SendDue(std::size_t c);  // true: all is sent
+  void SendOne(std::size_t c, std::int64_t planned);
+  Stamp StampOf(std::size_t c, std::uint64_t m, std::int64_t planned) const;
+  void Settle(std::size_t c, const Sent& sent, bool accepted);
   bool HasRoom(std::size_t c) const;
-  std::int64_t NextDueUs(const PushJob& job) const;
+  std::int64_t NextDueUs() const;
   void Wait(std::int64_t until_us);
 
   const Options& options_;
   const int epoll_;
   std::vector<std::unique_ptr<Caller>> callers_;
   std::vector<Plan> plans_;
+  PushJob job_;
+  Layout layout_{1, 1};
   std::int64_t start_us_ = 0;
   std::int64_t end_us_ = 0;
   PushResult* result_ = nullptr;

@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "options.h"
 #include "tally/stamp.h"
@@ -48,5 +49,14 @@ void AppendRequest(const Options& options,
                    std::uint32_t group,
                    const Stamp& stamp,
                    std::string* out);
+
+struct AimedStamp {
+  std::uint32_t group;
+  Stamp stamp;
+};
+// Encke's POST /v1/pushes:batch: pushes to rooms, in their order.
+void AppendBatchRequest(const Options& options,
+                        const std::vector<AimedStamp>& pushes,
+                        std::string* out);
 
 }  // namespace encke::bench

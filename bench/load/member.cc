@@ -106,10 +106,8 @@ PushJob ReadJob(const Options& o, const Command& c) {
 }
 
 Reply Push(Pusher* pusher, const PushJob& job) {
-  const bool known =
-      job.route == "room" || job.route == "mids" || job.route == "keys" || job.route == "all";
-  if (!known || job.batch < 1 || job.rate < 0)
-    return {{"error", "route is room, mids, keys or all; batch at least 1; rate not negative"}};
+  if (!Options::IsRoute(job.route) || job.batch < 1 || job.rate < 0)
+    return {{"error", "route is room, mids, keys, all or batch; batch > 0; rate not negative"}};
   const PushResult result = pusher->Run(job);
   const auto accepted = result.offers.Count(Fate::kAccepted);
   const auto refused = result.offers.Count(Fate::kRefused);

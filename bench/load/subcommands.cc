@@ -27,9 +27,10 @@ void Rooms(Run& run, const Options& o) {
 }
 
 void EachRoom(Run& run, const Options& o) {
+  const std::string route = o.route.empty() ? "room" : o.route;
   run.Ramp("connect");
-  run.WarmUp("room");
-  PushJob job = run.Job("room");
+  run.WarmUp(route);
+  PushJob job = run.Job(route);
   job.rate *= o.rooms;
   run.Push("push", job);
 }

@@ -135,6 +135,16 @@ def test_bench_api(cluster, options):
     expect_exact(result["accounting"], 500, 1500)
 
 
+@pytest.mark.parametrize("rooms", [4, 0])
+def test_bench_api_batches(cluster, rooms):
+    """The native batch route: 25 pushes in a request, 500 do not fill the last ones."""
+    result = bench(cluster, "api", rooms=rooms, members=3 if rooms else 0, connections=12,
+                   push_rate=500, seconds=1, route="batch", batch=25, http_connections=3,
+                   room=f"bench://batch{rooms}", mid_base=916001)
+    expect_exact(result["accounting"], 500, 500 * (3 if rooms else 12))
+    assert result["http_us"]["count"] < 30, "requests"
+
+
 def test_bench_as_fast_as_answered(cluster):
     result = bench(cluster, "api", rooms=2, members=2, push_rate=0, seconds=0.5,
                    room="bench://fast", mid_base=910001)

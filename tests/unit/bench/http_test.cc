@@ -47,6 +47,28 @@ TEST(Requests, CarryTheKeyAndTheWholeBody) {
   EXPECT_EQ(out.size() - out.find("\r\n\r\n") - 4, 60U);
 }
 
+TEST(Requests, ABatchIsAListOfPushesToRooms) {
+  Options o;
+  o.rooms = 2;
+  o.body = 25;  // one byte over a multiple of three
+  Stamp stamp;
+  stamp.sequence = 77;
+  std::string out;
+  AppendBatchRequest(o, {{0, stamp}, {1, stamp}}, &out);
+  EXPECT_TRUE(out.starts_with("POST /v1/pushes:batch HTTP/1.1\r\n"));
+  const std::string text = out.substr(out.find("\r\n\r\n") + 4);
+  EXPECT_NE(out.find("Content-Length: " + std::to_string(text.size()) + "\r\n"), std::string::npos);
+  const auto body = nlohmann::json::parse(text);
+  ASSERT_EQ(body["pushes"].size(), 2U);
+  EXPECT_EQ(body["pushes"][0]["room"], "bench://1-0");
+  EXPECT_EQ(body["pushes"][1]["room"], "bench://1-1");
+  EXPECT_EQ(body["pushes"][1]["op"], 1000);
+  const std::string coded = body["pushes"][0]["body_base64"];
+  EXPECT_EQ(coded.size(), 36U);
+  EXPECT_EQ(coded.substr(0, 4), "RW5C") << "EnB";
+  EXPECT_EQ(coded.substr(32), "Lg==") << "one dot";
+}
+
 // Every push has its own place, every stream has one caller and no gap in its sequence.
 void ExpectAllPlaces(std::uint32_t groups, std::uint32_t callers, std::uint32_t batch) {
   const Layout layout(groups, callers);
@@ -94,6 +116,12 @@ TEST(Answers, OnlyCodeZeroIsAccepted) {
       "HTTP/1.1 200 OK\r\nContent-Length: 26\r\n\r\n{\"code\":-400,\"message\":\"\"}";
   EXPECT_EQ(ReadAnswer(bad).size, bad.size());
   EXPECT_FALSE(ReadAnswer(bad).accepted);
+  const std::string batch =
+      "HTTP/1.1 200 OK\r\nContent-Length: 22\r\n\r\n{\"results\":[{\"id\":7}]}";
+  EXPECT_TRUE(ReadAnswer(batch).accepted);
+  const std::string half =
+      "HTTP/1.1 200 OK\r\nContent-Length: 34\r\n\r\n{\"results\":[{\"id\":7},{\"error\":1}]}";
+  EXPECT_FALSE(ReadAnswer(half).accepted);
   const std::string refused =
       "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
   EXPECT_EQ(ReadAnswer(refused).size, refused.size());
