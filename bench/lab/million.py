@@ -78,7 +78,8 @@ class Million:
         cpu = {f"{kind}_cpu_s": meter.read()["cpu_s"] for kind, meter in meters.items()}
         time.sleep(5)
         after = self.levels()
-        per = {what: (after[what] - before[what]) / n for what in before}
+        held = max(1, result["ready"])
+        per = {what: (after[what] - before[what]) / held for what in before}
         self.report.table("ramp", [{**result, **cpu}])
         self.report.table("memory", [{
             "comet_bytes_per_connection": per["comet"],
