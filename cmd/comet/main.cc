@@ -11,6 +11,7 @@
 #include "daemon/daemon.h"
 #include "downlink/interest.h"
 #include "downlink/push_door.h"
+#include "downlink/reports.h"
 #include "hub/directory.h"
 #include "rpc/server.h"
 #include "session/addresses.h"
@@ -26,6 +27,8 @@ using encke::Ok;
 using encke::Status;
 
 namespace {
+
+constexpr std::int64_t kReportMs = 1000;
 
 Status Run(comet::CometConfig config, const std::string& path) {
   if (auto fits = comet::FitToLimits(&config); !fits) return fits;
@@ -47,8 +50,15 @@ Status Run(comet::CometConfig config, const std::string& path) {
       !made) {
     return made.error();
   }
-  shards[0].EveryTick([&interest](std::int64_t now_ms) { interest.Tick(now_ms); });
-  downlink::PushDoor pushes({}, interest, directory, shards.ports(), config.id, boot);  // from jobs
+  downlink::Reports reports;  // what became of pushes whose sender asked
+  shards[0].EveryTick([&, told_ms = std::int64_t{0}](std::int64_t now_ms) mutable {
+    interest.Tick(now_ms);
+    if (now_ms - told_ms < kReportMs) return;
+    told_ms = now_ms;
+    if (auto news = reports.Collect(now_ms); !news.empty()) logic.Report(std::move(news));
+  });
+  downlink::PushDoor pushes({.reports = &reports}, interest, directory, shards.ports(), config.id,
+                            boot);  // from jobs
 
   encke::daemon::Admin admin(
       config.admin_listen,

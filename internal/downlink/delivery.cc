@@ -6,6 +6,8 @@
 
 #include "base/log.h"
 #include "downlink/push_door.h"
+#include "downlink/reports.h"
+#include "hub/room.h"
 
 namespace encke::downlink {
 namespace {
@@ -30,6 +32,7 @@ hub::Push PushOf(const Order& order) {
 bool Here(const Order& order, const Step& step, ShardPort& port, PushDoorCounts& counts) {
   if (port.hub().Is(step.slot, order.push.keys(static_cast<int>(step.key)))) return true;
   counts.unknown_keys.Add();  // left meanwhile, or shares a hash with one who is here
+  hub::AddFate(order.extras.get(), &hub::Fate::unknown);
   return false;
 }
 
@@ -107,17 +110,18 @@ void Count(hub::Pushed pushed, const PushMsg& push, std::int64_t now_us, PushDoo
 
 }  // namespace
 
-Order OrderOf(PushMsg push) {
+Order OrderOf(PushMsg push, Reports* reports) {
   Order order{.push = std::move(push)};
   const PushMsg& kept = order.push;
-  if (kept.exclude_keys().empty() && kept.exclude_mids().empty() &&
-      kept.exclude_platforms().empty()) {
-    return order;
-  }
+  const bool excludes = !kept.exclude_keys().empty() || !kept.exclude_mids().empty() ||
+                        !kept.exclude_platforms().empty();
+  const bool reported = kept.report() && reports != nullptr;
+  if (!excludes && !reported) return order;
   auto extras = std::make_shared<hub::Extras>();
   extras->not_keys.assign(kept.exclude_keys().begin(), kept.exclude_keys().end());
   extras->not_mids.assign(kept.exclude_mids().begin(), kept.exclude_mids().end());
   extras->not_platforms.assign(kept.exclude_platforms().begin(), kept.exclude_platforms().end());
+  if (reported) extras->fate = reports->Open(kept.id());
   order.extras = std::move(extras);
   return order;
 }
@@ -129,7 +133,10 @@ void Deliver(const Order& order,
              ShardPort& port,
              PushDoorCounts& counts) {
   if (Command(order, step, port, counts)) return counts.commands.Add();
-  if (order.push.expires_us() > 0 && now_us > order.push.expires_us()) return counts.expired.Add();
+  if (order.push.expires_us() > 0 && now_us > order.push.expires_us()) {
+    hub::AddFate(order.extras.get(), &hub::Fate::expired);
+    return counts.expired.Add();
+  }
   Count(Push(order, step, channels, port, counts), order.push, now_us, counts);
 }
 

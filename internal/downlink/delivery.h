@@ -15,13 +15,14 @@
 
 namespace encke::downlink {
 
+class Reports;
 struct PushDoorCounts;
 
 struct Order {
   PushMsg push;
   std::shared_ptr<const hub::Extras> extras = nullptr;  // when it brings any
 };
-Order OrderOf(PushMsg push);
+Order OrderOf(PushMsg push, Reports* reports);  // null: nobody reports
 
 // Where an order goes on a shard.
 struct Step {

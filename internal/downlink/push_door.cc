@@ -196,7 +196,7 @@ void Stream::TakeEntry(const LogEntry& entry, Parcel* parcel) {
 bool Stream::Plan(const std::string& bytes, double rate, Parcel* parcel) {
   PushMsg push;
   if (!push.ParseFromString(bytes)) return false;
-  parcel->orders.push_back(OrderOf(std::move(push)));
+  parcel->orders.push_back(OrderOf(std::move(push), door_->options.reports));
   const PushMsg& kept = parcel->orders.back().push;
   switch (kept.type()) {
     case PushMsg::PUSH:

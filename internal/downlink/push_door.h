@@ -27,8 +27,11 @@
 
 namespace encke::downlink {
 
+class Reports;
+
 struct PushDoorOptions {
-  Duration mailbox_retry{1};  // pause before a full mailbox is tried again
+  Duration mailbox_retry{1};   // pause before a full mailbox is tried again
+  Reports* reports = nullptr;  // null: nobody is told what became of a push
 };
 
 struct PushDoorCounts {

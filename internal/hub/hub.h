@@ -55,9 +55,9 @@ enum class Taken : std::uint8_t { kSent, kQueued, kDropped };
 
 // What became of one push on this comet, when its sender asked; written by all shards.
 struct Fate {
-  std::atomic<std::uint64_t> matched{0};  // channels it was for: the sum of those below
   std::atomic<std::uint64_t> sent{0}, queued{0}, slow{0}, excluded{0}, filtered{0};
-  std::atomic<std::uint64_t> overflow{0};  // shards whose bound it would have passed
+  std::atomic<std::uint64_t> overflow{0};             // shards whose bound it would have passed
+  std::atomic<std::uint64_t> expired{0}, unknown{0};  // too late; the key is not here any more
 };
 
 // What a push may bring along beside its bytes.  Such a push is a batch of its own.

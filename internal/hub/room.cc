@@ -160,7 +160,6 @@ bool Room::Advance(std::uint64_t epoch, std::uint64_t seq) {
 
 void AddFate(const Extras* extras, std::atomic<std::uint64_t> Fate::*why) {
   if (extras == nullptr || extras->fate == nullptr) return;
-  extras->fate->matched.fetch_add(1, std::memory_order_relaxed);
   ((*extras->fate).*why).fetch_add(1, std::memory_order_relaxed);
 }
 

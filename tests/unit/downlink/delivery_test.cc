@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "downlink/reports.h"
 #include "unit/downlink/door_world.h"
 
 namespace encke::downlink {
@@ -50,6 +51,53 @@ TEST_F(PushDoorTest, RepairedPushesGoFirstAndLateOnesNotAtAll) {
   shards[1].Run();
   EXPECT_EQ(door.counts().repaired.value(), 2U);
   EXPECT_EQ(door.counts().expired.value(), 2U);  // on each shard
+}
+
+TEST_F(PushDoorTest, WhatBecameOfAPushIsReportedWhenItsSenderAsks) {
+  Reports reports;
+  PushDoor reporting({.reports = &reports}, interest, directory, {&shards[0], &shards[1]}, "c", 5);
+  Enter(0, 1, "k1", "live://1");
+  Enter(0, 2, "k2", "live://1");
+  Enter(1, 3, "k3", "live://1");
+  shards[0].sink.slow = {2};
+  const Connected job(&reporting);
+  PushMsg room = ToRoom("live://1", "x");
+  room.set_id("p1");
+  room.set_report(true);
+  PushMsg keys = ToKeys({"k1", "k3"}, "y", 99);  // nobody accepts it
+  keys.set_id("p2");
+  keys.set_report(true);
+  PushMsg late = room;
+  late.set_id("p3");
+  late.set_expires_us(1);
+  job.Send(Message().Batch(3, 7).Entry(1, room).Entry(2, keys).Entry(3, late).Entry(
+      4, ToRoom("live://1", "unasked")));
+  shards[0].Run();
+  shards[1].Run();
+  const auto news = reports.Collect(10);
+  ASSERT_EQ(news.size(), 3U);
+  const auto& first = news[0].counts();
+  EXPECT_EQ(news[0].id(), "p1");
+  EXPECT_EQ(first.at("matched"), 3U);
+  EXPECT_EQ(first.at("sent"), 2U);
+  EXPECT_EQ(first.at("dropped_slow"), 1U);
+  EXPECT_EQ(news[1].counts().at("filtered"), 2U);
+  EXPECT_EQ(news[2].counts().at("expired"), 2U);
+  EXPECT_TRUE(reports.Collect(20).empty());  // no news
+}
+
+TEST(Reports, TheOldestIsForgottenAndQuietOnesToo) {
+  Reports reports(2);
+  reports.Open("a");
+  const auto fate = reports.Open("b");
+  reports.Open("c");
+  EXPECT_EQ(reports.forgotten().value(), 1U);
+  EXPECT_EQ(reports.Collect(1).size(), 2U);
+  ++fate->sent;
+  EXPECT_EQ(reports.Collect(2).size(), 1U);
+  EXPECT_TRUE(reports.Collect(Reports::kQuietMs + 10).empty());
+  ++fate->sent;
+  EXPECT_TRUE(reports.Collect(Reports::kQuietMs + 20).empty()) << "it was forgotten";
 }
 
 }  // namespace

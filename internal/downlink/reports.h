@@ -1,0 +1,99 @@
+#pragma once
+// Reports: what became here of the pushes whose sender asked; told to logic in absolute values.
+//
+// Owner    main of comet.
+// Thread   any: guarded inside; the counts of a fate are written by the shards.
+// Limit    pushes_max pushes at once: the oldest is forgotten and counted; one is forgotten
+//          kQuietMs after its last news.
+
+#include <cstddef>
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "api/logic.pb.h"
+
+#include "base/metrics.h"
+#include "base/threads.h"
+#include "hub/hub.h"
+
+namespace encke::downlink {
+
+class Reports {
+ public:
+  static constexpr std::int64_t kQuietMs = 60'000;
+
+  explicit Reports(std::size_t pushes_max = 10'000) : pushes_max_(pushes_max) {}
+
+  std::shared_ptr<hub::Fate> Open(const std::string& push_id);
+  // Those with news since the last call.
+  std::vector<PushReport> Collect(std::int64_t now_ms);
+  const Counter& forgotten() const { return forgotten_; }
+
+ private:
+  struct Entry {
+    std::string id;
+    std::shared_ptr<hub::Fate> fate;
+    std::uint64_t told = 0;  // how many it matched when it was told last
+    std::int64_t news_ms = -1;
+  };
+
+  const std::size_t pushes_max_;
+  Counter forgotten_;
+  Guarded<std::list<Entry>> entries_;
+};
+
+inline PushReport ReportOf(const std::string& id, const hub::Fate& fate) {
+  PushReport report;
+  report.set_id(id);
+  auto& counts = *report.mutable_counts();
+  std::uint64_t sum = 0;
+  const auto put = [&](const char* name, const std::atomic<std::uint64_t>& count) {
+    const std::uint64_t value = count.load(std::memory_order_relaxed);
+    if (value > 0) counts[name] = value;
+    sum += value;
+  };
+  put("sent", fate.sent);
+  put("queued", fate.queued);
+  put("dropped_slow", fate.slow);
+  put("dropped_overflow", fate.overflow);
+  put("excluded", fate.excluded);
+  put("filtered", fate.filtered);
+  put("expired", fate.expired);
+  put("unknown", fate.unknown);
+  counts["matched"] = sum;  // so that the sums agree at any moment
+  return report;
+}
+
+inline std::shared_ptr<hub::Fate> Reports::Open(const std::string& push_id) {
+  auto fate = std::make_shared<hub::Fate>();
+  entries_.With([&](std::list<Entry>& entries) {
+    entries.push_back({.id = push_id, .fate = fate});
+    if (entries.size() <= pushes_max_) return;
+    entries.pop_front();
+    forgotten_.Add();
+  });
+  return fate;
+}
+
+inline std::vector<PushReport> Reports::Collect(std::int64_t now_ms) {
+  return entries_.With([&](std::list<Entry>& entries) {
+    std::vector<PushReport> news;
+    for (auto at = entries.begin(); at != entries.end();) {
+      PushReport report = ReportOf(at->id, *at->fate);
+      const std::uint64_t matched = report.counts().at("matched");
+      if (matched != at->told || at->news_ms < 0) {
+        at->told = matched;
+        at->news_ms = now_ms;
+        news.push_back(std::move(report));
+      }
+      at = now_ms - at->news_ms > kQuietMs ? entries.erase(at) : std::next(at);
+    }
+    return news;
+  });
+}
+
+}  // namespace encke::downlink
