@@ -73,6 +73,15 @@ class Two:
     def take_pushes(self, count, timeout=20):
         return [self.take(PUSH, timeout=timeout) for _ in range(count)]
 
+    def take_beyond(self, seq, count, timeout=20):
+        """The next pushes of a timeline; what a sync brought already is a repeat."""
+        got = []
+        while len(got) < count:
+            push = self.take(PUSH, timeout=timeout)
+            if push.seq > seq:
+                got.append(push)
+        return got
+
     def nothing(self, seconds):
         """No push and no gap may come for that long."""
         until = time.monotonic() + seconds
