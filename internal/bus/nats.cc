@@ -274,6 +274,10 @@ Nats::Nats() : impl_(std::make_unique<Impl>()) {}
 Nats::~Nats() { impl_->Close(); }
 
 Result<std::unique_ptr<Nats>> Nats::Connect(const NatsOptions& options) {
+  // The library's locks would spin two thousand times before they sleep, against whoever holds
+  // them.
+  static const natsStatus library = nats_Open(0);
+  if (library != NATS_OK) return NatsError(library, "nats library");
   std::unique_ptr<Nats> nats(new Nats());
   nats->impl_->options = options;
   if (auto opened = nats->impl_->Open(); !opened) return opened.error();

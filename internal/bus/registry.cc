@@ -69,7 +69,7 @@ class Registry::Impl {
         roster_(fleet::Roster(options)) {
     natsSubscription* raw = nullptr;
     const natsStatus s = natsConnection_SubscribeSync(&raw, NatsHandles::Connection(nats),
-                                                      (kv_.prefix() + ">").c_str());
+                                                      (kv_.prefix() + Wanted() + ">").c_str());
     assert(s == NATS_OK);  // works without a connection too
     puts_.reset(raw);
     listener_ = std::thread([this] { Listen(); });
@@ -115,6 +115,8 @@ class Registry::Impl {
   bool synced() const { return synced_; }
 
  private:
+  std::string Wanted() const { return options_.hear.empty() ? "" : options_.hear + "."; }
+
   void Speak() {
     NameThread("bus.announce");
     while (rhythm_.Wait(options_.put_interval)) {
@@ -188,6 +190,7 @@ class Registry::Impl {
     std::vector<std::pair<std::string, Kv::Entry>> entries;
     std::int64_t newest_ns = 0;
     for (const std::string& key : *keys) {
+      if (!key.starts_with(Wanted())) continue;
       auto entry = kv_.Get(key);
       if (!entry && entry.error().code == Errc::kNotFound) continue;
       if (!entry) return false;

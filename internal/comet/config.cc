@@ -104,6 +104,7 @@ void Derive(CometConfig& out) {
   if (out.shard.slice_us == 0) {
     out.shard.hub.sends_per_turn = std::numeric_limits<std::size_t>::max();
   }
+  out.registry.hear = "logic";
   out.logic.comet = out.id;
   out.shard.talk.server = out.id;
   out.logic.connect_timeout = out.shard.session.handshake_timeout + seconds(2);

@@ -26,6 +26,7 @@ struct RegistryOptions {
   Duration put_interval{2000};
   Duration expire{6000};
   Duration distrust{60'000};
+  std::string hear = {};  // only this kind; empty = every.  A comet need not hear a hundred others
 };
 
 class Roster {

@@ -37,6 +37,9 @@ native::NativePorts NativePortsOf(push::Relay& relay,
                                   timeline::History& history) {
   native::NativePorts ports;
   ports.accept = [&relay](auto push, auto done) { relay.Accept(std::move(push), std::move(done)); };
+  ports.accept_all = [&relay](auto pushes, const auto& done) {
+    relay.AcceptAll(std::move(pushes), done);
+  };
   ports.find_mids = [&presence](const auto& mids, auto done) {
     presence.FindMids(mids, std::move(done));
   };

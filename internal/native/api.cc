@@ -54,7 +54,8 @@ class Batch {
       return --s.missing == 0;
     });
     if (!last) return;
-    responder_.Send(JsonReply(200, {{"results", state_.With([](State& s) { return s.results; })}}));
+    responder_.Send(
+        JsonReply(200, {{"results", state_.With([](State& s) { return std::move(s.results); })}}));
   }
 
  private:
@@ -162,12 +163,11 @@ void NativeApi::PostBatch(Call&& call, const Responder& responder) {
     pushes.push_back(std::move(std::get<push::Push>(push)));
   }
   const auto batch = std::make_shared<Batch>(pushes.size(), responder);
-  for (std::size_t i = 0; i < pushes.size(); ++i) {
-    ports_.accept(std::move(pushes[i]), [this, batch, i](const Result<push::Accepted>& accepted) {
-      if (!accepted) counts_.failed.Add();
-      batch->Put(i, accepted ? AcceptedJson(*accepted) : ErrorJson(accepted.error()));
-    });
-  }
+  ports_.accept_all(
+      std::move(pushes), [this, batch](std::size_t i, const Result<push::Accepted>& accepted) {
+        if (!accepted) counts_.failed.Add();
+        batch->Put(i, accepted ? AcceptedJson(*accepted) : ErrorJson(accepted.error()));
+      });
 }
 
 void NativeApi::GetPush(Call&& call, const Responder& responder) {

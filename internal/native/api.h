@@ -35,6 +35,9 @@ namespace encke::native {
 // What the API needs of the parts behind it.
 struct NativePorts {
   std::function<void(push::Push, push::OnAccepted)> accept;
+  std::function<void(std::vector<push::Push>,
+                     const std::function<void(std::size_t, Result<push::Accepted>)>& done)>
+      accept_all;
   std::function<void(const std::vector<Mid>&, presence::Presence::OnPlaces)> find_mids;
   std::function<std::int32_t(std::string_view room)> count_of;
   std::function<void(const std::string& id, std::function<void(Result<store::Reports::Sums>)>)>

@@ -197,7 +197,21 @@ Counter& Relay::CounterOf(To to) {
   return counts_.all;
 }
 
-void Relay::Accept(Push push, OnAccepted done) {
+void Relay::Accept(Push push, OnAccepted done) { Begin(std::move(push), nullptr, std::move(done)); }
+
+void Relay::AcceptAll(std::vector<Push> pushes,
+                      const std::function<void(std::size_t, Result<Accepted>)>& done) {
+  const bool share =
+      std::all_of(pushes.begin(), pushes.end(), [](const Push& push) { return push.id.empty(); });
+  Sheaf sheaf;
+  for (std::size_t i = 0; i < pushes.size(); ++i) {
+    Begin(std::move(pushes[i]), share ? &sheaf : nullptr,
+          [done, i](Result<Accepted> accepted) { done(i, std::move(accepted)); });
+  }
+  sheaf.Leave(ports_.publish);
+}
+
+void Relay::Begin(Push push, Sheaf* sheaf, OnAccepted done) {
   if (push.id.empty()) push.id = NewUuid();
   const auto job = std::make_shared<Work>(std::move(push), *this, std::move(done));
   job->Begin();
@@ -210,7 +224,7 @@ void Relay::Accept(Push push, OnAccepted done) {
       break;
     case To::kRooms:
       for (const RoomId& room : job->push.rooms)
-        ToRoom(job, room);
+        ToRoom(job, room, sheaf);
       break;
     case To::kAll:
       Publish(job, 0, "", job->message);
@@ -284,13 +298,18 @@ void Relay::ToComet(const Job& job,
   Publish(job, bus::PartitionOf(comet.value(), ports_.partitions), part, std::move(entry));
 }
 
-void Relay::ToRoom(const Job& job, const RoomId& room) {
+void Relay::ToRoom(const Job& job, const RoomId& room, Sheaf* sheaf) {
   PushMsg message = job->message;
   message.set_room(room.value());
   const int partition = bus::PartitionOf(room.value(), ports_.partitions);
   const std::string part = job->push.rooms.size() > 1 ? room.value() : "";
   const timeline::KeptOptions* kept = ports_.plan.Of(room.value());
   if (kept == nullptr || job->push.what != What::kSay) {
+    if (sheaf != nullptr) {
+      job->Begin();
+      return sheaf->Add(partition, message.SerializeAsString(),
+                        [job](const Status& stored) { job->End(stored); });
+    }
     return Publish(job, partition, part, std::move(message));
   }
   Append(job, room.value(), *kept, message, [this, job, partition, part, message](Place place) {
@@ -344,53 +363,6 @@ void Relay::Publish(const Job& job, int partition, const std::string& part, Push
   ports_.publish(partition, id, message.SerializeAsString(), [job](const auto& stored) {
     job->End(stored ? Status(Ok{}) : Status(stored.error()));
   });
-}
-
-// ---- goim's four ------------------------------------------------------------------------------
-
-namespace {
-
-Push Saying(To to, std::int32_t op, std::string body) {
-  Push push;
-  push.to = to;
-  push.op = op;
-  push.body = std::move(body);
-  return push;
-}
-
-OnAccepted Only(Relay::OnStored done) {
-  return [done = std::move(done)](const Result<Accepted>& accepted) {
-    done(accepted ? Status(Ok{}) : Status(accepted.error()));
-  };
-}
-
-}  // namespace
-
-void Relay::PushKeys(std::int32_t op, std::vector<Key> keys, std::string body, OnStored done) {
-  Push push = Saying(To::kKeys, op, std::move(body));
-  push.keys = std::move(keys);
-  Accept(std::move(push), Only(std::move(done)));
-}
-
-void Relay::PushMids(std::int32_t op,
-                     const std::vector<Mid>& mids,
-                     std::string body,
-                     OnStored done) {
-  Push push = Saying(To::kMids, op, std::move(body));
-  push.mids = mids;
-  Accept(std::move(push), Only(std::move(done)));
-}
-
-void Relay::PushRoom(std::int32_t op, const RoomId& room, std::string body, OnStored done) {
-  Push push = Saying(To::kRooms, op, std::move(body));
-  push.rooms = {room};
-  Accept(std::move(push), Only(std::move(done)));
-}
-
-void Relay::PushAll(std::int32_t op, std::int32_t speed, std::string body, OnStored done) {
-  Push push = Saying(To::kAll, op, std::move(body));
-  push.speed = speed;
-  Accept(std::move(push), Only(std::move(done)));
 }
 
 }  // namespace encke::push

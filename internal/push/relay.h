@@ -28,6 +28,7 @@
 #include "bus/push_log.h"
 #include "presence/presence.h"
 #include "push/push.h"
+#include "push/sheaf.h"
 #include "store/reports.h"
 #include "store/timelines.h"
 #include "timeline/plan.h"
@@ -70,6 +71,10 @@ class Relay {
   Relay& operator=(const Relay&) = delete;
 
   void Accept(Push push, OnAccepted done);
+  // Many at once, in order; done for each with its number.  Pushes to rooms share entries of the
+  // log, unless one of the batch has an id of its caller: a retry of that must find it.
+  void AcceptAll(std::vector<Push> pushes,
+                 const std::function<void(std::size_t, Result<Accepted>)>& done);
 
   // goim's four.
   void PushKeys(std::int32_t op, std::vector<Key> keys, std::string body, OnStored done);
@@ -84,14 +89,15 @@ class Relay {
   using Numbers = std::function<void(const Place&)>;
 
   Counter& CounterOf(To to);
+  void Begin(Push push, Sheaf* sheaf, OnAccepted done);
   void ToKeys(const Job& job);
   void ToMids(const Job& job);
   void FindMids(const Job& job);
   void ToComet(const Job& job,
                const ServerId& comet,
                const std::vector<std::string>& keys,
-               const Place* inbox);  // null: it is in none
-  void ToRoom(const Job& job, const RoomId& room);
+               const Place* inbox);                               // null: it is in none
+  void ToRoom(const Job& job, const RoomId& room, Sheaf* sheaf);  // null: each its own entry
   // `then` is called when it is in the timeline, and begins what is still to do.
   void Append(const Job& job,
               const std::string& name,

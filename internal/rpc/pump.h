@@ -21,6 +21,7 @@
 namespace encke::rpc {
 
 inline constexpr Duration kGoodbyePatience{1000};
+inline constexpr std::int64_t kGapUs = 1000;  // between two writes: a message costs ten wake-ups
 
 template <class Out, class In>
 class Pump : public StreamHandle, public std::enable_shared_from_this<Pump<Out, In>> {
@@ -34,7 +35,7 @@ class Pump : public StreamHandle, public std::enable_shared_from_this<Pump<Out, 
       return s.busy = true;
     });
     // Not here: the caller may hold a lock that Fill takes.
-    if (mine) later_.Run([self = this->shared_from_this()] { self->Pull(); });
+    if (mine) PullSoon();
   }
 
   void Close() override { Shut("closed here", /*broken=*/false); }
@@ -56,7 +57,7 @@ class Pump : public StreamHandle, public std::enable_shared_from_this<Pump<Out, 
       if (!s.wanted || s.closed) return false;
       return s.busy = true;
     });
-    if (mine) later_.Run([self = this->shared_from_this()] { self->Pull(); });
+    if (mine) PullSoon();
     Settle();  // Close may have come before us
   }
 
@@ -82,7 +83,7 @@ class Pump : public StreamHandle, public std::enable_shared_from_this<Pump<Out, 
   }
 
   void OnWritten(bool ok) {
-    if (ok) return Pull();
+    if (ok) return state_.With([](State& s) { return s.closed; }) ? Pull() : PullSoon();
     state_.With([](State& s) { s.busy = false; });
     Cancel();  // a failed write does not end the call by itself
     Shut("write failed", /*broken=*/true);
@@ -126,13 +127,20 @@ class Pump : public StreamHandle, public std::enable_shared_from_this<Pump<Out, 
     std::string why;
   };
 
+  // The caller owns `busy`.  A first message leaves at once, those behind it as one.
+  void PullSoon() {
+    const std::int64_t wait_us = wrote_us_ + kGapUs - MonotonicUs();
+    Later::Run(Duration(wait_us > 0 ? 1 : 0), [self = this->shared_from_this()] { self->Pull(); });
+  }
+
   // The caller owns `busy`.
   void Pull() {
     while (Wanted()) {
       out_.Clear();
       if (!user_->Fill(&out_)) continue;
       state_.With([](State& s) { s.wanted = true; });  // there may be more behind it
-      return Write(&out_);                             // OnWritten owns `busy` now
+      wrote_us_ = MonotonicUs();
+      return Write(&out_);  // OnWritten owns `busy` now
     }
     Settle();
   }
@@ -166,8 +174,8 @@ class Pump : public StreamHandle, public std::enable_shared_from_this<Pump<Out, 
   std::shared_ptr<User> user_;  // set before attached, gone with Done
   Out out_;
   In in_;
+  std::int64_t wrote_us_ = 0;  // of whoever owns `busy`
   Guarded<State> state_;
-  Later later_;
   Later goodbye_;
 };
 

@@ -2,8 +2,8 @@
 // Stream: one bidirectional gRPC stream, written by pulling.
 //
 // The user keeps what waits in its own bounded place and calls Kick(); when the previous write is
-// done the stream asks Fill() for the next message.  So batching grows by itself under load and no
-// timer holds a lone message back.
+// done the stream asks Fill() for the next message, but not twice within a millisecond.  So
+// batching grows by itself under load, and a lone message leaves at once.
 //
 // Owner    client end: comet's LogicLink / job's CometLink.  Server end: gRPC until OnClosed.
 // Thread   Fill, OnMessage, OnClosed come on gRPC threads: each never twice at once, Fill and

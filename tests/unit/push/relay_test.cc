@@ -1,6 +1,7 @@
 #include "push/relay.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <string>
 #include <utility>
@@ -69,6 +70,59 @@ class RelayTest : public ::testing::Test {
   std::string outcome;
   Relay relay{Ports()};
 };
+
+Push ToRoom(const std::string& room, const std::string& body) {
+  Push push;
+  push.to = To::kRooms;
+  push.rooms = {RoomId(room)};
+  push.op = 1000;
+  push.body = body;
+  return push;
+}
+
+TEST(Batch, SharesEntriesByPartitionAndKeepsTheOrder) {
+  std::vector<std::pair<std::string, std::function<void(Result<std::uint64_t>)>>> published;
+  std::set<std::string> ids;
+  RelayPorts ports;
+  ports.publish = [&](int, const std::string& id, std::string payload, auto done) {
+    ids.insert(id);
+    published.emplace_back(std::move(payload), std::move(done));
+  };
+  ports.partitions = 1;
+  Relay relay(std::move(ports));
+  std::map<std::size_t, bool> answers;
+  const auto note = [&](std::size_t i, const Result<Accepted>& accepted) {
+    EXPECT_TRUE(answers.emplace(i, static_cast<bool>(accepted)).second);
+  };
+  relay.AcceptAll({ToRoom("live://1", "a"), ToRoom("live://2", "b"), ToRoom("live://1", "c")},
+                  note);
+  ASSERT_EQ(published.size(), 1U);
+  std::string bodies;
+  bus::EachPush(1, published[0].first, [&](std::uint64_t, std::string_view payload) {
+    PushMsg push;
+    ASSERT_TRUE(push.ParseFromArray(payload.data(), static_cast<int>(payload.size())));
+    EXPECT_FALSE(push.id().empty());
+    bodies += push.room() + "=" + push.msg() + " ";
+  });
+  EXPECT_EQ(bodies, "live://1=a live://2=b live://1=c ");
+  EXPECT_TRUE(answers.empty());  // not before it is stored
+  published[0].second(std::uint64_t{1});
+  EXPECT_EQ(answers, (std::map<std::size_t, bool>{{0, true}, {1, true}, {2, true}}));
+  EXPECT_EQ(relay.counts().room.value(), 3U);
+
+  published.clear();
+  answers.clear();
+  relay.AcceptAll({ToRoom("live://1", "a"), ToRoom("live://2", "b")}, note);
+  published.at(0).second(Error{Errc::kUnavailable, "full"});
+  EXPECT_EQ(answers, (std::map<std::size_t, bool>{{0, false}, {1, false}}));
+
+  published.clear();
+  Push named = ToRoom("live://1", "a");
+  named.id = "mine";
+  relay.AcceptAll({named, ToRoom("live://1", "b")}, [](std::size_t, const auto&) {});
+  EXPECT_EQ(published.size(), 2U);
+  EXPECT_TRUE(ids.contains("mine"));
+}
 
 TEST_F(RelayTest, KeysGoToTheirCometsInOrderWithRepeats) {
   places = std::vector<Place>{At("k1", "c1"), At("k2", "c2"), At("k3", "c1"), At("k9", "")};

@@ -48,6 +48,10 @@ class FakeEnd : public Pump<Words, Words> {
     changed_.wait_for(lock, std::chrono::seconds(30), [this] { return !written_.empty(); });
     return std::exchange(written_, "");
   }
+  void WaitEnd() {
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, std::chrono::seconds(30), [this] { return !events_.empty(); });
+  }
   bool idle() {
     std::lock_guard lock(mutex_);
     return written_.empty();
@@ -69,6 +73,7 @@ class FakeEnd : public Pump<Words, Words> {
   void Note(const std::string& what) {
     std::lock_guard lock(mutex_);
     events_.push_back(what);
+    changed_.notify_all();
   }
 
   std::mutex mutex_;
@@ -81,6 +86,12 @@ class PumpTest : public testing::Test {
  protected:
   std::shared_ptr<Talker> user = std::make_shared<Talker>();
   std::shared_ptr<FakeEnd> end = std::make_shared<FakeEnd>();
+
+  void Finish() {  // gRPC ends a call only after our goodbye
+    end->Close();
+    end->WaitEnd();
+    end->Done("");
+  }
 };
 
 TEST_F(PumpTest, WhatGathersDuringAWriteLeavesAsOneMessage) {
@@ -97,7 +108,7 @@ TEST_F(PumpTest, WhatGathersDuringAWriteLeavesAsOneMessage) {
   EXPECT_EQ(end->WaitWrite(), "bcd");
   end->OnWritten(true);
   EXPECT_TRUE(end->idle());
-  end->Done("");
+  Finish();
 }
 
 TEST_F(PumpTest, TheGoodbyeWaitsForTheWriteInFlight) {
@@ -142,7 +153,7 @@ TEST_F(PumpTest, KickBeforeAttachIsRemembered) {
   end->Attach(user);
   EXPECT_EQ(end->WaitWrite(), "a");
   end->OnWritten(true);
-  end->Done("");
+  Finish();
 }
 
 }  // namespace
