@@ -9,6 +9,7 @@
 #include "logic/http_api.h"
 #include "logic/process.h"
 #include "logic/stats.h"
+#include "logic/wiring.h"
 #include "native/api.h"
 #include "push/client_publisher.h"
 #include "push/relay.h"
@@ -45,21 +46,27 @@ Status Run(const logic::LogicConfig& config, const std::string& path) {
   bus::Publisher publisher(**nats, config.push_log, config.publish);  // where pushes leave
   store::Timelines timelines(redis);                                  // what was said
   store::Reports reports(redis);                                      // and who got it
-  push::Relay relay(push::RealRelayPorts(presence, publisher, timelines, reports, config.timelines,
-                                         config.push_log));
-  push::ClientPublisher client(config.client_publish, [&relay](auto push, auto done) {
-    relay.Accept(std::move(push), std::move(done));
-  });
-  timeline::Asks asks(timelines, config.timelines, [&client](const auto& request, auto done) {
-    client.Ask(request, std::move(done));
-  });
-  presence::StorePorts ports(sessions, online, presence,
-                             {[&asks](const auto& request, auto done) { asks.Ask(request, done); },
-                              push::ReportInto(reports)});
+  bus::HistoryLog archive(**nats, publisher);                         // and for how long
+  if (auto made = logic::EnsureHistories(config.timelines, archive); !made) return made.error();
+  push::Relay relay(logic::WithArchive(push::RealRelayPorts(presence, publisher, timelines, reports,
+                                                            config.timelines, config.push_log),
+                                       archive));
+  const auto upstream = logic::UpstreamOn(**nats, config.upstream_subject);  // what clients say
+  push::ClientPublisher client(
+      config.client_publish,
+      [&relay](auto push, auto done) { relay.Accept(std::move(push), std::move(done)); }, upstream);
+  timeline::History history(timelines, config.timelines, logic::ArchiveIn(archive));
+  timeline::Asks asks(
+      timelines, history, config.timelines,
+      [&client](const auto& request, auto done) { client.Ask(request, std::move(done)); });
+  presence::StorePorts ports(
+      sessions, online, presence,
+      {[&asks](const auto& request, auto done) { asks.Ask(request, done); },
+       push::ReportInto(reports),
+       [&upstream](const auto& package) { upstream("raw", package.SerializeAsString()); }});
   presence::SessionDoor door(**auth, ports, config.door);  // the comets' door
   encke::web::HttpServer http(config.http);                // the backends' door
   logic::HttpApi api(http, logic::HttpPorts::Of(relay, presence, **nodes), *keys);
-  timeline::History history(timelines, config.timelines);
   encke::native::NativeApi native(http, logic::NativePortsOf(relay, presence, reports, history),
                                   *keys);
   if (config.demo) logic::ServeDemo(http);

@@ -46,6 +46,8 @@ struct NatsHandles {
 Error NatsError(natsStatus status, std::string_view what, jsErrCode code = {});
 // An inbox subject of our own.
 std::string NewInbox();
+// Creates the stream, or brings the limits of an existing one to what is wanted.
+Status EnsureStream(jsCtx* js, jsStreamConfig& want);
 std::string_view DataOf(const natsMsg* msg);
 // "" when the message has no such header.
 std::string_view HeaderOf(natsMsg* msg, const char* name);

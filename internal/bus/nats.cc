@@ -151,6 +151,10 @@ Status MakeLog(jsCtx* js, const LogOptions& options, Existing existing) {
 
 }  // namespace
 
+Status EnsureStream(jsCtx* js, jsStreamConfig& want) {
+  return EnsureStream(js, want, Existing::kChange);
+}
+
 struct Nats::Impl {
   NatsOptions options;
   NatsCounts counts;
@@ -297,6 +301,12 @@ Status Nats::EnsureBuckets(int replicas) {
   auto made = MakeBuckets(impl_->js.get(), replicas, Existing::kChange);
   if (made) impl_->kept.With([&](Impl::Kept& kept) { kept.bucket_replicas = replicas; });
   return made;
+}
+
+Status Nats::Tell(const std::string& subject, std::string_view payload) const {
+  const natsStatus status = natsConnection_Publish(
+      impl_->connection, subject.c_str(), payload.data(), static_cast<int>(payload.size()));
+  return status == NATS_OK ? Status(Ok{}) : NatsError(status, "telling " + subject);
 }
 
 bool Nats::connected() const { return impl_->Connected(); }

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.h"
@@ -53,6 +54,9 @@ class Nats {
   // What was asked for is made again, on a thread of our own, when a server comes back without it.
   Status EnsureLog(const LogOptions& options);
   Status EnsureBuckets(int replicas);
+
+  // To whoever listens now: nothing is stored unless a stream of somebody's keeps the subject.
+  Status Tell(const std::string& subject, std::string_view payload) const;
 
   bool connected() const;
   const NatsOptions& options() const;

@@ -20,7 +20,7 @@ constexpr Duration kDeadlineStep{50};
 constexpr Duration kCompletePatience{10'000};
 
 struct Flight {  // one publish under way; never changes after it took off
-  int partition = 0;
+  std::string subject;
   std::string id;
   std::string payload;
   std::function<void(Result<std::uint64_t>)> done;
@@ -125,12 +125,12 @@ class Publisher::Impl {
     }
   }
 
-  void Publish(int partition,
+  void Publish(std::string subject,
                const std::string& id,
                std::string payload,
                std::function<void(Result<std::uint64_t>)> done) {
     const auto flight = std::make_shared<const Flight>(
-        Flight{partition, id, std::move(payload), std::move(done), MonotonicUs()});
+        Flight{std::move(subject), id, std::move(payload), std::move(done), MonotonicUs()});
     const auto pass = gate_.TryEnter();
     if (!pass) return Fail(*flight, Error{Errc::kClosed, "the publisher stops"});
     if (!nats_.connected()) return Fail(*flight, Error{Errc::kUnavailable, "nats is away"});
@@ -139,6 +139,7 @@ class Publisher::Impl {
     if (auto sent = Send(*flight, number); !sent && Land(number)) Fail(*flight, sent.error());
   }
 
+  const std::string& subject() const { return subject_; }
   std::size_t in_flight() const {
     return sky_.With([](const Sky& sky) { return sky.attempts.size(); });
   }
@@ -168,11 +169,10 @@ class Publisher::Impl {
   }
 
   Status Send(const Flight& flight, std::uint64_t number) {
-    const std::string subject = subject_ + std::to_string(flight.partition);
     const std::string reply = inbox_ + std::to_string(number);
     natsMsg* raw = nullptr;
-    natsStatus s = natsMsg_Create(&raw, subject.c_str(), reply.c_str(), flight.payload.data(),
-                                  static_cast<int>(flight.payload.size()));
+    natsStatus s = natsMsg_Create(&raw, flight.subject.c_str(), reply.c_str(),
+                                  flight.payload.data(), static_cast<int>(flight.payload.size()));
     const MsgHandle msg(raw);
     if (s == NATS_OK) s = natsMsgHeader_Set(raw, "Nats-Msg-Id", flight.id.c_str());
     if (s == NATS_OK) s = natsConnection_PublishMsg(NatsHandles::Connection(nats_), raw);
@@ -273,7 +273,14 @@ void Publisher::Publish(int partition,
                         const std::string& id,
                         std::string payload,
                         std::function<void(Result<std::uint64_t>)> done) {
-  impl_->Publish(partition, id, std::move(payload), std::move(done));
+  impl_->Publish(impl_->subject() + std::to_string(partition), id, std::move(payload),
+                 std::move(done));
+}
+void Publisher::PublishTo(std::string subject,
+                          const std::string& id,
+                          std::string payload,
+                          std::function<void(Result<std::uint64_t>)> done) {
+  impl_->Publish(std::move(subject), id, std::move(payload), std::move(done));
 }
 std::size_t Publisher::in_flight() const { return impl_->in_flight(); }
 const PublisherCounts& Publisher::counts() const { return impl_->counts(); }

@@ -76,6 +76,11 @@ class Publisher {
                const std::string& id,
                std::string payload,
                std::function<void(Result<std::uint64_t>)> done);
+  // The same to another subject that a stream keeps.
+  void PublishTo(std::string subject,
+                 const std::string& id,
+                 std::string payload,
+                 std::function<void(Result<std::uint64_t>)> done);
   std::size_t in_flight() const;
   const PublisherCounts& counts() const;
 

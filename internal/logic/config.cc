@@ -87,6 +87,7 @@ void ReadTimelines(ConfigReader& in, LogicConfig& out) {
   in.Key("client_publish.op_min", &client.op_min, 0, 2'147'483'647);
   in.Key("client_publish.op_max", &client.op_max, 0, 2'147'483'647);
   in.Key("client_publish.body_bytes_max", &client.body_bytes_max, 1, kMega);
+  in.Key("client_publish.subject", &out.upstream_subject);
   in.Key("session.asks_max", &out.door.asks_max, 1, kMillion);
 }
 

@@ -42,6 +42,7 @@ struct LogicConfig : daemon::Config {
   presence::NodesOptions nodes;
   timeline::TimelinePlan timelines;
   push::ClientPublishOptions client_publish;
+  std::string upstream_subject = "encke.upstream";  // empty: backends are not told
 
   bus::LogOptions push_log;
   bus::PublisherOptions publish;

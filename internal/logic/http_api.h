@@ -20,7 +20,6 @@
 #include "base/ids.h"
 #include "base/metrics.h"
 #include "base/result.h"
-#include "native/api.h"
 #include "presence/nodes.h"
 #include "web/http_server.h"
 
@@ -96,11 +95,5 @@ class HttpApi {
   const auth::ApiKeys& keys_;
   HttpApiCounts counts_;
 };
-
-// What the API of our own needs, of the real parts; in ports.cc.
-native::NativePorts NativePortsOf(push::Relay& relay,
-                                  presence::Presence& presence,
-                                  store::Reports& reports,
-                                  timeline::History& history);
 
 }  // namespace encke::logic

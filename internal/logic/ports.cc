@@ -1,8 +1,11 @@
 // How HttpApi meets the real parts.  Apart from it, so that its tests need none of them.
 
+#include <algorithm>
 #include <utility>
 
+#include "base/log.h"
 #include "logic/http_api.h"
+#include "logic/wiring.h"
 #include "presence/presence.h"
 #include "push/relay.h"
 
@@ -50,6 +53,65 @@ native::NativePorts NativePortsOf(push::Relay& relay,
     history.Purge(name, upto, done);
   };
   return ports;
+}
+
+namespace {
+
+bus::HistoryLog::Place PlaceIn(const std::string& name, std::uint64_t epoch, std::uint64_t seq) {
+  const std::string type(timeline::TypeOf(name));
+  return {type, name.substr(type.size() + std::string_view("://").size()), epoch, seq};
+}
+
+}  // namespace
+
+Status EnsureHistories(const timeline::TimelinePlan& plan, const bus::HistoryLog& log) {
+  const auto ensure = [&log](const std::string& type, const timeline::KeptOptions& kept) {
+    if (!kept.durable) return Status(Ok{});
+    return log.Ensure({type, kept.durable->age, kept.durable->bytes, kept.durable->replicas});
+  };
+  for (const auto& [type, kept] : plan.types)
+    if (auto made = ensure(type, kept); !made) return made;
+  return ensure("user", plan.inbox);
+}
+
+timeline::ArchivePorts ArchiveIn(bus::HistoryLog& log) {
+  timeline::ArchivePorts ports;
+  ports.read = [&log](const auto& name, auto epoch, auto seq) {
+    return log.ReadBlock(PlaceIn(name, epoch, seq));
+  };
+  ports.newest = [&log](const auto& name, auto scope, auto epoch, auto seq) {
+    using From = timeline::ArchivePorts::Scope;
+    using Scope = bus::HistoryLog::Scope;
+    const Scope wide = scope == From::kAll     ? Scope::kAll
+                       : scope == From::kEpoch ? Scope::kEpoch
+                                               : Scope::kBlock;
+    return log.Newest(PlaceIn(name, epoch, seq), wide);
+  };
+  ports.purge = [&log](const auto& name, auto epoch, auto seq) {
+    return log.Purge(PlaceIn(name, epoch, seq));
+  };
+  return ports;
+}
+
+push::RelayPorts WithArchive(push::RelayPorts ports, bus::HistoryLog& log) {
+  ports.archive = [&log](const push::Place& place, auto payload, auto done) {
+    log.Put(PlaceIn(place.timeline, place.epoch, place.seq), std::move(payload), std::move(done));
+  };
+  return ports;
+}
+
+push::ClientPublisher::Tell UpstreamOn(const bus::Nats& nats, const std::string& subject) {
+  return [&nats, subject](std::string_view type, const std::string& payload) {
+    if (subject.empty()) return;
+    static log::RateLimit lines;
+    // A type is a client's word; blanks and dots would make another subject of it.
+    const bool plain = !type.empty() && std::all_of(type.begin(), type.end(), [](char c) {
+      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+             c == '_' || c == '-';
+    });
+    const Status told = nats.Tell(subject + "." + (plain ? std::string(type) : "other"), payload);
+    if (!told) log::WarnSome(lines, "upstream.not_told why=\"{}\"", told.error().text);
+  };
 }
 
 }  // namespace encke::logic

@@ -17,9 +17,9 @@ constexpr std::string_view kAlphabet =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 constexpr std::array<std::string_view, 3> kTextLists = {"keys", "rooms", "exclude_keys"};
 constexpr std::array<std::string_view, 2> kIntLists = {"mids", "exclude_mids"};
-constexpr std::array<std::string_view, 9> kInts = {"op",         "ttl_ms",     "speed",
-                                                   "mid",        "limit",      "after_seq",
-                                                   "before_seq", "after_time", "before_time"};
+constexpr std::array<std::string_view, 10> kInts = {
+    "epoch", "op",        "ttl_ms",     "speed",      "mid",
+    "limit", "after_seq", "before_seq", "after_time", "before_time"};
 constexpr std::array<std::string_view, 3> kFlags = {"all", "keep", "report"};
 
 template <class List>

@@ -199,6 +199,9 @@ Read<timeline::HistoryQuery> ReadHistory(std::string_view query) {
   in.Int("after_time", &out.after_ms, 0, INT64_MAX);
   in.Int("before_time", &out.before_ms, 1, INT64_MAX);
   in.Int("limit", &limit, 1, 1000);
+  std::int64_t epoch = 0;
+  in.Int("epoch", &epoch, 1, INT64_MAX);
+  out.epoch = static_cast<std::uint64_t>(epoch);
   const int borders =
       static_cast<int>(in.Has("after_seq")) + static_cast<int>(in.Has("before_seq")) +
       static_cast<int>(in.Has("after_time")) + static_cast<int>(in.Has("before_time"));

@@ -280,10 +280,11 @@ void CometStream::OnRenewal(const ServerId& comet, const Renewal& renewal) {
                      });
 }
 
-// Nobody reads these yet, as in goim; they are counted.
+// What no room and no user is meant for: backends may listen, as none can in goim.
 void CometStream::OnUpstream(const ServerId& comet, const Upstream& package) {
   world_.counts.upstream_messages.Add();
   world_.counts.upstream_bytes.Add(package.body().size());
+  world_.ports.Hear(package);
   log::Debug("session.receive key={} mid={} room={} op={} bytes={} comet={}", package.key(),
              package.mid(), package.room(), package.op(), package.body().size(), comet.value());
 }

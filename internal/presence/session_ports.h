@@ -42,6 +42,7 @@ class SessionPorts {
   virtual RoomTotals::Sum Rooms() = 0;
   // What a session asks about timelines, and what became of pushes on a comet.
   using OnReply = std::function<void(encke::Reply)>;
+  virtual void Hear(const Upstream& package) = 0;  // a package of a client, for backends
   virtual void Ask(const Request& request, OnReply done) = 0;
   virtual void Count(const ServerId& comet, std::uint64_t boot, const PushReport& report) = 0;
 };
@@ -52,6 +53,7 @@ class StorePorts final : public SessionPorts {
   struct Others {
     std::function<void(const Request&, OnReply)> ask;
     std::function<void(const ServerId& comet, std::uint64_t boot, const PushReport&)> count;
+    std::function<void(const Upstream&)> hear;
   };
   StorePorts(store::Sessions& sessions, store::Online& online, Presence& presence, Others others)
       : sessions_(sessions), online_(online), presence_(presence), others_(std::move(others)) {}
@@ -74,6 +76,7 @@ class StorePorts final : public SessionPorts {
   void CheckMemory(OnMemory done) override { sessions_.CheckMemory(std::move(done)); }
   RoomTotals::Sum Rooms() override { return presence_.Rooms(); }
   void Ask(const Request& request, OnReply done) override { others_.ask(request, std::move(done)); }
+  void Hear(const Upstream& package) override { others_.hear(package); }
   void Count(const ServerId& comet, std::uint64_t boot, const PushReport& report) override {
     others_.count(comet, boot, report);
   }

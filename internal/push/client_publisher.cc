@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "api/push.pb.h"
+
 #include "base/clock.h"
 #include "timeline/plan.h"
 
@@ -58,8 +60,28 @@ Reply Answered(const Accepted& accepted) {
 
 }  // namespace
 
-ClientPublisher::ClientPublisher(ClientPublishOptions options, Accept accept)
-    : options_(std::move(options)), accept_(std::move(accept)) {}
+ClientPublisher::ClientPublisher(ClientPublishOptions options, Accept accept, Tell tell)
+    : options_(std::move(options)), accept_(std::move(accept)), tell_(std::move(tell)) {}
+
+void ClientPublisher::TellBackends(const Request& request, const Accepted& accepted) const {
+  if (!tell_) return;
+  const Publish& ask = request.publish();
+  PushMsg push;
+  push.set_type(ask.room().empty() ? PushMsg::PUSH : PushMsg::ROOM);
+  push.set_operation(ask.op());
+  push.set_room(ask.room());
+  push.set_mid(ask.to_mid());
+  push.set_msg(ask.body());
+  push.set_id(accepted.id);
+  push.set_accepted_us(accepted.time_us);
+  push.set_from_mid(request.mid());
+  push.set_client_id(ask.client_id());
+  if (!accepted.places.empty()) {
+    push.set_epoch(accepted.places[0].epoch);
+    push.set_seq(accepted.places[0].seq);
+  }
+  tell_(ask.room().empty() ? "user" : timeline::TypeOf(ask.room()), push.SerializeAsString());
+}
 
 // Empty: nothing against it.
 std::string ClientPublisher::WhyNot(const Request& request) const {
@@ -96,8 +118,9 @@ void ClientPublisher::Ask(const Request& request, const Answer& done) {
   Push push = PushOf(request);
   const bool wait = request.publish().stored();
   const Accepted begun{.id = push.id, .time_us = WallUs(), .places = {}, .unrouted = 0};
-  accept_(std::move(push), [this, done, wait](const Result<Accepted>& accepted) {
+  accept_(std::move(push), [this, done, wait, request](const Result<Accepted>& accepted) {
     (accepted ? counts_.accepted : counts_.failed).Add();
+    if (accepted) TellBackends(request, *accepted);
     if (!wait) return;
     if (accepted) return done(Answered(*accepted));
     Reply reply;

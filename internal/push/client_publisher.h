@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "api/logic.pb.h"
@@ -36,7 +37,9 @@ class ClientPublisher {
  public:
   using Accept = std::function<void(Push, OnAccepted)>;  // Relay's
   using Answer = std::function<void(Reply)>;
-  ClientPublisher(ClientPublishOptions options, Accept accept);
+  // Backends hear of what was accepted; `type` is that of the room, or "user".
+  using Tell = std::function<void(std::string_view type, const std::string& push_msg)>;
+  ClientPublisher(ClientPublishOptions options, Accept accept, Tell tell = {});
   ClientPublisher(const ClientPublisher&) = delete;
   ClientPublisher& operator=(const ClientPublisher&) = delete;
 
@@ -45,9 +48,11 @@ class ClientPublisher {
 
  private:
   std::string WhyNot(const Request& request) const;
+  void TellBackends(const Request& request, const Accepted& accepted) const;
 
   const ClientPublishOptions options_;
   const Accept accept_;
+  const Tell tell_;
   ClientPublishCounts counts_;
 };
 

@@ -335,26 +335,27 @@ void Relay::Append(const Job& job,
 
 // An append without an answer may have happened: once more, and the script looks for the id.
 void Relay::AppendOnce(const Job& job, store::Timelines::Entry entry, int attempt, Numbers then) {
-  ports_.append(
-      entry, [this, job, entry, attempt, then = std::move(then)](const auto& appended) mutable {
-        if (!appended) {
-          const Errc code = appended.error().code;
-          const bool maybe = code == Errc::kTimeout || code == Errc::kUnavailable;
-          if (!maybe || attempt > 0) return job->End(appended.error());
-          counts_.append_retried.Add();
-          entry.retry = true;
-          return AppendOnce(job, std::move(entry), attempt + 1, std::move(then));
-        }
-        counts_.kept.Add();
-        const Place place{entry.name, appended->epoch, appended->seq};
-        job->Put(place, *appended);
-        if (ports_.archive) {
-          job->Begin();
-          ports_.archive(place, std::move(entry.payload), [job](const Status& s) { job->End(s); });
-        }
-        then(place);
-        job->End(Ok{});
-      });
+  ports_.append(entry,
+                [this, job, entry, attempt, then = std::move(then)](const auto& appended) mutable {
+                  if (!appended) {
+                    const Errc code = appended.error().code;
+                    const bool maybe = code == Errc::kTimeout || code == Errc::kUnavailable;
+                    if (!maybe || attempt > 0) return job->End(appended.error());
+                    counts_.append_retried.Add();
+                    entry.retry = true;
+                    return AppendOnce(job, std::move(entry), attempt + 1, std::move(then));
+                  }
+                  counts_.kept.Add();
+                  const Place place{entry.name, appended->epoch, appended->seq};
+                  job->Put(place, *appended);
+                  if (ports_.archive && ports_.plan.Of(entry.name)->durable) {
+                    job->Begin();
+                    ports_.archive(place, timeline::Numbered(entry.payload, place.epoch, place.seq),
+                                   [job](const Status& stored) { job->End(stored); });
+                  }
+                  then(place);
+                  job->End(Ok{});
+                });
 }
 
 void Relay::Publish(const Job& job, int partition, const std::string& part, PushMsg message) {

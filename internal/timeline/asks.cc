@@ -65,17 +65,21 @@ class HeadTally {
 };
 
 // The numbers asked about are gone: of another epoch, or older than what is kept.
-bool MustReload(const Fetch& ask, const store::TimelineHead& head) {
+bool MustReload(const Fetch& ask, const store::TimelinePage& page) {
   if (ask.epoch() == 0) return false;  // it knows nothing yet
-  if (ask.epoch() != head.epoch) return true;
-  if (ask.after() >= head.newest) return false;
-  return head.oldest == 0 || ask.after() + 1 < head.oldest;
+  if (ask.epoch() != page.head.epoch) return true;
+  if (ask.after() >= page.head.newest) return false;
+  if (!page.entries.empty() && page.entries[0].seq == ask.after() + 1) return false;
+  return page.head.oldest == 0 || ask.after() + 1 < page.head.oldest;
 }
 
 }  // namespace
 
-Asks::Asks(store::Timelines& timelines, const TimelinePlan& plan, Publisher publish)
-    : timelines_(timelines), plan_(plan), publish_(std::move(publish)) {}
+Asks::Asks(store::Timelines& timelines,
+           History& history,
+           const TimelinePlan& plan,
+           Publisher publish)
+    : timelines_(timelines), history_(history), plan_(plan), publish_(std::move(publish)) {}
 
 void Asks::Ask(const Request& request, const Answer& done) {
   switch (request.ask_case()) {
@@ -145,33 +149,41 @@ void Asks::AskFetch(const Request& request, const Answer& done) {
   if (kept == nullptr) {
     return Refuse(request.id(), {Errc::kNotFound, "timeline: is none, or not yours"}, done);
   }
+  const auto answer = [this, request, done](Result<store::TimelinePage> page) {
+    page ? AnswerFetch(request, std::move(*page), done) : Refuse(request.id(), page.error(), done);
+  };
+  const std::size_t limit = ask.limit() == 0 ? 100 : std::min(ask.limit(), kPushesMax);
+  // Who knows nothing yet begins with what is hot; who was away long may need what is older.
+  if (ask.epoch() != 0 && kept->durable) {
+    HistoryQuery query;
+    query.timeline = ask.timeline();
+    query.after_seq = ask.after();
+    query.limit = limit;
+    return history_.Page(query, answer);
+  }
   store::Timelines::Range range;
   range.after = ask.after();
-  range.limit = ask.limit() == 0 ? 100 : std::min(ask.limit(), kPushesMax);
-  timelines_.Read(ask.timeline(), kept->hot.age, range,
-                  [this, request, done](Result<store::TimelinePage> page) {
-                    if (!page) return Refuse(request.id(), page.error(), done);
-                    const store::TimelineHead& head = page->head;
-                    Reply reply = Begin(request);
-                    Fetched* out = reply.mutable_fetched();
-                    out->set_timeline(request.fetch().timeline());
-                    out->set_epoch(head.epoch);
-                    out->set_newest(head.newest);
-                    out->set_oldest(head.oldest);
-                    out->set_more(page->more);
-                    out->set_reload(MustReload(request.fetch(), head));
-                    // Numbers of another epoch say nothing about where to go on.
-                    const bool other =
-                        request.fetch().epoch() != 0 && request.fetch().epoch() != head.epoch;
-                    if (other) out->set_more(head.oldest > 0);
-                    if (!other) {
-                      for (store::TimelineEntry& entry : page->entries)
-                        out->add_pushes(Numbered(std::move(entry.payload), head.epoch, entry.seq));
-                    }
-                    if (out->reload()) counts_.reloads.Add();
-                    counts_.pushes.Add(static_cast<std::uint64_t>(out->pushes_size()));
-                    done(std::move(reply));
-                  });
+  range.limit = limit;
+  timelines_.Read(ask.timeline(), kept->hot.age, range, answer);
+}
+
+void Asks::AnswerFetch(const Request& request, store::TimelinePage page, const Answer& done) {
+  const Fetch& ask = request.fetch();
+  Reply reply = Begin(request);
+  Fetched* out = reply.mutable_fetched();
+  out->set_timeline(ask.timeline());
+  out->set_epoch(page.head.epoch);
+  out->set_newest(page.head.newest);
+  out->set_oldest(page.head.oldest);
+  out->set_reload(MustReload(ask, page));
+  // Numbers of another epoch say nothing about where to go on.
+  const bool other = ask.epoch() != 0 && ask.epoch() != page.head.epoch;
+  out->set_more(other ? page.head.oldest > 0 : page.more);
+  for (store::TimelineEntry& entry : page.entries)
+    if (!other) out->add_pushes(Numbered(std::move(entry.payload), page.head.epoch, entry.seq));
+  if (out->reload()) counts_.reloads.Add();
+  counts_.pushes.Add(static_cast<std::uint64_t>(out->pushes_size()));
+  done(std::move(reply));
 }
 
 void Asks::AskCursor(const Request& request, const Answer& done) {

@@ -2,7 +2,7 @@
 // Asks: answers what sessions ask about timelines: where they are, what was missed, how far a
 // device is.  Publishing is somebody else's: Publisher.
 //
-// Owner    main of logic; borrows store::Timelines and the plan.
+// Owner    main of logic; borrows store::Timelines, History and the plan.
 // Thread   any; answers on the Redis thread, or inline when refused at once.
 // Limit    kHeadsMax timelines a question, kPushesMax pushes an answer; questions under way are
 //          bounded by the stream that brings them.
@@ -16,6 +16,7 @@
 
 #include "base/metrics.h"
 #include "store/timelines.h"
+#include "timeline/history.h"
 #include "timeline/plan.h"
 
 namespace encke::timeline {
@@ -37,7 +38,7 @@ class Asks {
   // Who publishes for a client; the reply is complete but for its id.
   using Publisher = std::function<void(const Request&, Answer)>;
 
-  Asks(store::Timelines& timelines, const TimelinePlan& plan, Publisher publish);
+  Asks(store::Timelines& timelines, History& history, const TimelinePlan& plan, Publisher publish);
   Asks(const Asks&) = delete;
   Asks& operator=(const Asks&) = delete;
 
@@ -47,12 +48,14 @@ class Asks {
  private:
   void AskHeads(const Request& request, const Answer& done);
   void AskFetch(const Request& request, const Answer& done);
+  void AnswerFetch(const Request& request, store::TimelinePage page, const Answer& done);
   void AskCursor(const Request& request, const Answer& done);
   void Refuse(std::uint64_t id, const Error& error, const Answer& done);
   // Null: not a timeline, or somebody else's inbox.
   const KeptOptions* Kept(const Request& request, const std::string& name) const;
 
   store::Timelines& timelines_;
+  History& history_;
   const TimelinePlan& plan_;
   const Publisher publish_;
   AskCounts counts_;

@@ -23,7 +23,8 @@ class AsksLive : public ::testing::Test {
   AsksLive()
       : redis_(OptionsFor(server_)),
         timelines_(redis_),
-        asks_(timelines_, plan_, [](const Request& request, const Asks::Answer& done) {
+        history_(timelines_, plan_),
+        asks_(timelines_, history_, plan_, [](const Request& request, const Asks::Answer& done) {
           Reply reply;
           reply.mutable_published()->set_push_id("for " + request.publish().client_id());
           done(std::move(reply));
@@ -88,6 +89,7 @@ class AsksLive : public ::testing::Test {
   store::Redis redis_;
   store::Timelines timelines_;
   const TimelinePlan plan_ = PlanWithLive();
+  History history_;
   Asks asks_;
   int said_ = 0;
 };

@@ -71,12 +71,14 @@ class FakePorts final : public SessionPorts {
     Tell("ask " + std::to_string(request.id()));
     asks.push_back(std::move(done));
   }
+  void Hear(const Upstream& package) override { heard.push_back(package.op()); }
   void Count(const ServerId& comet, std::uint64_t boot, const PushReport& report) override {
     Tell("count " + report.id() + " " + comet.value() + " " + std::to_string(boot));
   }
 
   std::string story;
   std::deque<OnReply> asks;
+  std::vector<int> heard;
   std::deque<OnArrival> arrivals;
   std::deque<OnDone> renewals, reports;
   Sessions::Memory memory;

@@ -25,6 +25,13 @@ TEST_F(SessionDoorTest, QuestionsAreAnsweredByIdAndBounded) {
   EXPECT_EQ(door_->counts().asks_busy.value(), 3u);
 }
 
+TEST_F(SessionDoorTest, OtherPackagesOfClientsAreHeard) {
+  SessionUp up = FromComet();
+  up.add_upstreams()->set_op(1234);
+  stream_->OnMessage(up);
+  EXPECT_EQ(ports_.heard, std::vector<int>{1234});
+}
+
 TEST_F(SessionDoorTest, ReportsNameTheStartOfTheirComet) {
   SessionUp up = FromComet();
   up.set_boot(42);

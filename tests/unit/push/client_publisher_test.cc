@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include "api/push.pb.h"
+
 namespace encke::push {
 namespace {
 
@@ -35,11 +37,29 @@ class ClientPublisherTest : public ::testing::Test {
   std::vector<Push> pushes;
   std::vector<OnAccepted> accepts;
   std::vector<Reply> replies;
-  ClientPublisher publisher{Options(), [this](Push push, OnAccepted done) {
+  std::string told;
+  ClientPublisher publisher{Options(),
+                            [this](Push push, OnAccepted done) {
                               pushes.push_back(std::move(push));
                               accepts.push_back(std::move(done));
+                            },
+                            [this](std::string_view type, const std::string& bytes) {
+                              PushMsg push;
+                              ASSERT_TRUE(push.ParseFromString(bytes));
+                              told += std::string(type) + " " + push.room() + " " + push.msg() +
+                                      " from " + std::to_string(push.from_mid()) + " #" +
+                                      std::to_string(push.seq()) + "\n";
                             }};
 };
+
+TEST_F(ClientPublisherTest, BackendsHearOfWhatWasAccepted) {
+  Ask(Saying("group://1"));
+  Ask(Saying("group://2"));
+  EXPECT_EQ(told, "");
+  accepts[0](Accepted{pushes[0].id, 123, {{"group://1", 9, 4}}, 0, false});
+  accepts[1](Error{Errc::kTimeout, "lost"});
+  EXPECT_EQ(told, "group group://1 hi from 5 #4\n");
+}
 
 TEST_F(ClientPublisherTest, ItIsAnsweredWhenItIsStored) {
   EXPECT_EQ(Ask(Saying("group://1")), "nothing yet");

@@ -1,0 +1,69 @@
+#pragma once
+// Archive: what a timeline keeps beyond Redis, read in pages of a hundred numbers.
+//
+// Owner    History.
+// Thread   History's own; every call may wait for NATS.
+// Limit    limit entries an answer.
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "store/timelines.h"
+
+namespace encke::timeline {
+
+// How the archive is reached; names are those of timelines.
+struct ArchivePorts {
+  enum class Scope : std::uint8_t { kAll, kEpoch, kBlock };
+  // Serialized PushMsg with their numbers, of the hundred around seq.
+  std::function<Result<std::vector<std::string>>(
+      const std::string& name, std::uint64_t epoch, std::uint64_t seq)>
+      read;
+  // The newest of them all, of an epoch, or of the hundred around seq; kNotFound.
+  std::function<Result<std::string>(
+      const std::string& name, Scope scope, std::uint64_t epoch, std::uint64_t seq)>
+      newest;
+  // Up to seq of the epoch, or all (seq 0).
+  std::function<Status(const std::string& name, std::uint64_t epoch, std::uint64_t seq)> purge;
+};
+
+class Archive {
+ public:
+  static constexpr std::uint64_t kBlock = 100;
+
+  explicit Archive(ArchivePorts ports) : ports_(std::move(ports)) {}
+  explicit operator bool() const { return ports_.read != nullptr; }
+
+  struct Newest {
+    std::uint64_t epoch = 0;
+    std::uint64_t seq = 0;
+  };
+  // epoch 0: of any.  Zeros: there is nothing.
+  Result<Newest> FindNewest(const std::string& name, std::uint64_t epoch) const;
+  // Entries of from..to (both inclusive), in that direction, until there are `limit`.
+  Result<std::vector<store::TimelineEntry>> Read(const std::string& name,
+                                                 std::uint64_t epoch,
+                                                 std::uint64_t from,
+                                                 std::uint64_t to,
+                                                 std::size_t limit) const;
+  // The newest number up to `newest` that was said before time_ms; 0: there is none.
+  Result<std::uint64_t> FindTime(const std::string& name,
+                                 std::uint64_t epoch,
+                                 std::uint64_t newest,
+                                 std::int64_t time_ms) const;
+  Status Purge(const std::string& name, std::uint64_t epoch, std::uint64_t seq) const {
+    return ports_.purge(name, epoch, seq);
+  }
+
+ private:
+  Result<std::vector<store::TimelineEntry>> ReadBlock(const std::string& name,
+                                                      std::uint64_t epoch,
+                                                      std::uint64_t seq) const;
+
+  const ArchivePorts ports_;
+};
+
+}  // namespace encke::timeline
