@@ -38,6 +38,7 @@ Status Run(comet::CometConfig config, const std::string& path) {
   auto tls = comet::LoadTls(config);
   if (!tls) return tls.error();
   const comet::Boot boot = comet::NewBoot();
+  config.logic.boot = boot;
 
   encke::hub::Directory directory;                // key -> shard, slot
   downlink::Interest interest(config.interest);   // rooms here, and which jobs know

@@ -290,6 +290,7 @@ bool LogicLink::Impl::Fill(std::uint64_t epoch, SessionUp* out) {
       s.fresh = false;
       any = true;
       out->set_comet(options_.comet);
+      out->set_boot(options_.boot);
       census_.MarkAll();
       census_.Take(kCountsBytes, out->mutable_counts());
       out->mutable_counts()->set_snapshot(true);

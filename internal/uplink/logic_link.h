@@ -26,7 +26,8 @@
 namespace encke::uplink {
 
 struct LogicLinkOptions {
-  std::string comet;  // our id
+  std::string comet;       // our id
+  std::uint64_t boot = 0;  // of this start of the process
   std::size_t events_max = 100'000;
   int connects_rate = 0;  // logins handed out a second; 0 = no limit
   std::size_t bytes_max = 64 * 1024 * 1024;
