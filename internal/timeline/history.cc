@@ -157,14 +157,16 @@ Result<store::TimelinePage> History::Older(const HistoryQuery& query,
     to = 1;
   }
   if (newest == 0 || from == 0 || (!query.newest_first && from > to)) return page;
-  auto older =
-      archive_.Read(query.timeline, page.head.epoch, from, to, query.limit - page.entries.size());
+  const std::size_t wanted = query.limit - (query.newest_first ? page.entries.size() : 0);
+  auto older = archive_.Read(query.timeline, page.head.epoch, from, to, wanted);
   if (!older) return older.error();
-  if (!query.newest_first) page.entries.clear();  // those of Redis come with the next page
+  if (!query.newest_first) {
+    if (older->empty()) return page;  // the archive has forgotten it, too
+    page.entries.clear();             // those of Redis come with the next page
+  }
   std::move(older->begin(), older->end(), std::back_inserter(page.entries));
   const std::uint64_t last = page.entries.empty() ? 0 : page.entries.back().seq;
-  page.more = query.newest_first ? last > 1 : last > 0 && last < page.head.newest;
-  if (page.entries.empty() && !query.newest_first) page.more = page.head.oldest > 0;
+  page.more = query.newest_first ? last > 1 : last < page.head.newest;
   return page;
 }
 
