@@ -26,11 +26,11 @@ using encke::Status;
 
 namespace {
 
-void Reload(const std::string& path) {
+void Reload(const job::Config& config, const std::string& path) {
   const auto fresh = job::LoadConfig(path);
   if (!fresh) return encke::log::Warn("process.reload refused: {}", fresh.error().text);
   (void)encke::log::SetLevel(fresh->log_level);  // LoadConfig knows the words
-  encke::log::Info("process.reload done: log.level; other keys need a restart");
+  encke::daemon::LogReload(config, *fresh, {"log.level"});
 }
 
 Status Run(const job::Config& config, const std::string& path) {
@@ -71,7 +71,7 @@ Status Run(const job::Config& config, const std::string& path) {
   readers.Start([&](const bus::Lease& done) { leases.Save(done); });
   leases.Start([&](const bus::Lease& lease) { readers.Gained(lease); },
                [&](int partition) { readers.Lost(partition); });
-  encke::daemon::WaitForStop([&] { Reload(path); });
+  encke::daemon::WaitForStop([&] { Reload(config, path); });
 
   registry.Withdraw();  // others make room for what we give up
   readers.Drain(config.stop_timeout);

@@ -109,6 +109,7 @@ AuthVerdict Auth::JudgeJwt(std::string_view body, Identity* out) const {
   JwtClaims claims;
   fault = ReadClaims(options_.jwt, payload, WallUs() / 1'000'000, &claims);
   if (fault != JwtFault::kNone) return VerdictOf(fault);
+  out->key_is_a_wish = !claims.has_key && !beside.key.empty();
   if (claims.has_key) beside.key = std::move(claims.key);
   if (claims.has_room) beside.room = std::move(claims.room);
   if (claims.has_accepts) beside.accepts = std::move(claims.accepts);

@@ -32,8 +32,9 @@ struct AuthOptions {
 
 struct Identity {
   Mid mid;
-  Key key;      // a fresh UUID when the client chose none
-  RoomId room;  // empty = none
+  Key key;                     // a fresh UUID when the client chose none
+  bool key_is_a_wish = false;  // its client chose it, and nobody vouches for that
+  RoomId room;                 // empty = none
   std::vector<std::int32_t> accepts;
 };
 

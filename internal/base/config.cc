@@ -110,6 +110,16 @@ void ConfigReader::Fail(std::string_view name, std::string_view value, std::stri
       fmt::format("{}:{}: {}: \"{}\" {}", state_->path, state_->LineOf(key), key, value, why));
 }
 
+std::map<std::string, std::string> ConfigReader::Said() const {
+  std::map<std::string, std::string> said;
+  for (const auto& [name, node] : state_->leaves) {
+    const bool counts =
+        state_->asked.contains(name) && std::getenv(EnvName(name).c_str()) == nullptr;
+    if (counts) said[name] = YAML::Dump(node);
+  }
+  return said;
+}
+
 bool ConfigReader::Scalar(std::string_view name, std::string* text) {
   const std::string key(name);
   state_->asked.insert(key);

@@ -56,6 +56,8 @@ class ConfigReader {
   std::vector<std::string> Children(std::string_view name);
   // The file or the environment says something about this key, or the environment below it.
   bool Given(std::string_view name) const;
+  // What the file says, by key, as text; without those where the environment has the word.
+  std::map<std::string, std::string> Said() const;
   // A complaint about a key that was read, with its line.
   void Refuse(std::string_view name, std::string_view why);
   // One of the listed words.

@@ -163,10 +163,9 @@ void Life::Reload() {
     }
   }
   registry_.AnnounceNow();
-  log::Info(
-      "process.reload done: log.level, TLS files, comet.weight, offline, public_addrs, region, "
-      "zone, "
-      "env; other keys need a restart");
+  daemon::LogReload(config_, *fresh,
+                    {"log.level", "comet.weight", "comet.offline", "comet.public_addrs",
+                     "comet.region", "comet.zone", "comet.env"});
 }
 
 // Offline first, so that nobody is sent here any more; gone only when the last client is, so that

@@ -1,9 +1,14 @@
 #include "daemon/config.h"
 
+#include <algorithm>
 #include <chrono>
+#include <set>
 
 #include <fmt/core.h>
+#include <fmt/format.h>
 #include <unistd.h>
+
+#include "base/log.h"
 
 namespace encke::daemon {
 namespace {
@@ -58,7 +63,33 @@ Status FinishConfig(ConfigReader& in, std::string_view kind, Config* out) {
   if (out->admin_listen.empty()) return Error{Errc::kInvalid, "admin.listen: must not be empty"};
   if (out->id.empty()) out->id = HostName(kind);
   out->nats.name = fmt::format("{}.{}", kind, out->id);
+  out->said = in.Said();
   return Ok{};
+}
+
+Changes ChangesOf(const Config& running,
+                  const Config& fresh,
+                  const std::vector<std::string>& live) {
+  std::set<std::string> changed;
+  for (const auto& [name, value] : running.said) {
+    const auto now = fresh.said.find(name);
+    if (now == fresh.said.end() || now->second != value) changed.insert(name);
+  }
+  for (const auto& [name, value] : fresh.said)
+    if (!running.said.contains(name)) changed.insert(name);
+  Changes changes;
+  for (const std::string& name : changed) {
+    const bool taken = std::find(live.begin(), live.end(), name) != live.end();
+    (taken ? changes.taken : changes.need_restart).push_back(name);
+  }
+  return changes;
+}
+
+void LogReload(const Config& running, const Config& fresh, const std::vector<std::string>& live) {
+  const Changes changes = ChangesOf(running, fresh, live);
+  log::Info("process.reload done changed=\"{}\"", fmt::join(changes.taken, " "));
+  if (changes.need_restart.empty()) return;
+  log::Warn("process.reload needs_restart=\"{}\"", fmt::join(changes.need_restart, " "));
 }
 
 Instance SelfOf(const Config& config, std::string_view kind, std::uint64_t boot) {

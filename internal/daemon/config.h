@@ -6,8 +6,10 @@
 // Limit    ranges in config.cc, one row per key.
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "api/registry.pb.h"
 
@@ -27,6 +29,7 @@ struct Config {
   std::string admin_listen;
   bus::NatsOptions nats;
   bus::RegistryOptions registry;
+  std::map<std::string, std::string> said;  // ConfigReader::Said, to tell what a reload changes
 };
 
 // The rows <kind>.id, region, zone, env, stop_timeout; log.level; admin.listen; nats.*; registry.*.
@@ -35,6 +38,17 @@ void ReadConfig(ConfigReader& in, std::string_view kind, Config* out);
 void ReadPushLog(ConfigReader& in, bus::LogOptions* out);
 // Ends the reading: the first wrong row, or what the rows together cannot mean.  Fills in names.
 Status FinishConfig(ConfigReader& in, std::string_view kind, Config* out);
+
+// What differs in the file since the start: keys that a reload takes over, and those that it
+// cannot.
+struct Changes {
+  std::vector<std::string> taken;
+  std::vector<std::string> need_restart;
+};
+// live: the keys that a reload of this daemon takes over.
+Changes ChangesOf(const Config& running, const Config& fresh, const std::vector<std::string>& live);
+// ChangesOf, for the log.
+void LogReload(const Config& running, const Config& fresh, const std::vector<std::string>& live);
 
 // What the registry is told of any daemon; boot changes with every start.
 Instance SelfOf(const Config& config, std::string_view kind, std::uint64_t boot);

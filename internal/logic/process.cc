@@ -54,7 +54,7 @@ void Life::Reload() {
   if (Status keys = ReplaceApiKeys(fresh->api_keys); !keys) {
     log::Warn("process.reload api.keys kept as they were: {}", keys.error().text);
   }
-  log::Info("process.reload done: log.level, auth.jwt.keys, api.keys; other keys need a restart");
+  daemon::LogReload(config_, *fresh, {"log.level", "auth.jwt.keys", "api.keys"});
 }
 
 // The door stays where it is until a restart: the new keys must do for that one.

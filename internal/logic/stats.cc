@@ -40,6 +40,7 @@ void WriteSessions(MetricsWriter& out, const presence::SessionCounts& c) {
       .Add("arrived", c.arrived)
       .Add("replaced", c.replaced)
       .Add("refused", c.refused)
+      .Add("key_refused", c.keys_refused)
       .Add("busy", c.busy)
       .Add("store_failed", c.store_failed)
       .Add("undone", c.undone)

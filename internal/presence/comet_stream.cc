@@ -236,7 +236,8 @@ void CometStream::OnConnect(const ServerId& comet, const Connect& ask) {
   }
   ConnectReply reply = Begin(ask);
   world_.counts.rooms_refused.Add(static_cast<std::uint64_t>(reply.rooms_refused_size()));
-  world_.ports.Arrive(who.mid, who.key, comet,
+  using Claim = SessionPorts::Claim;
+  world_.ports.Arrive(who.mid, who.key, comet, who.key_is_a_wish ? Claim::kOwn : Claim::kAny,
                       [self = shared_from_this(), comet, who,
                        reply = std::move(reply)](Result<store::Sessions::Arrival> arrival) {
                         self->OnArrival(comet, who, reply, std::move(arrival));
@@ -247,6 +248,13 @@ void CometStream::OnArrival(const ServerId& comet,
                             const auth::Identity& who,
                             ConnectReply reply,
                             Result<store::Sessions::Arrival> arrival) {
+  if (!arrival && arrival.error().code == Errc::kConflict) {
+    world_.counts.keys_refused.Add();
+    log::Debug("session.refused comet={} mid={} why=\"key of another user\"", comet.value(),
+               who.mid.value());
+    Answer(Refusal(reply.id(), arrival.error().text, /*retry=*/false), /*was_under_way=*/true);
+    return;
+  }
   if (!arrival) {
     world_.counts.store_failed.Add();
     Answer(Refusal(reply.id(), arrival.error().text, /*retry=*/true), /*was_under_way=*/true);

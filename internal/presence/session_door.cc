@@ -92,17 +92,27 @@ class SessionDoor::Impl {
     });
   }
 
+  // A Redis that is younger than a session may have lost some before we came: it is the normal case
+  // when everything is fresh.
   void OnMemory(const store::Sessions::Memory& seen) {
-    const bool lost = memory_.With([&](Memory& memory) {
-      if (memory.name == seen.name) return false;
+    enum class Loss : std::uint8_t { kNone, kPossible, kSeen };
+    const Loss loss = memory_.With([&](Memory& memory) {
+      if (memory.name == seen.name) return Loss::kNone;
       const bool known_before = !std::exchange(memory.name, seen.name).empty();
       memory.sure_since_ms = MonotonicMs() - seen.age.count();
-      return known_before || seen.age < world_.options.session_expire;
+      if (known_before) return Loss::kSeen;
+      return seen.age < world_.options.session_expire ? Loss::kPossible : Loss::kNone;
     });
-    if (!lost) return;
+    const auto streams = Open();
+    if (loss == Loss::kNone || streams.empty()) return;  // who comes later is told when it comes
     world_.counts.announces.Add();
-    log::Warn("session.announce why=\"Redis may have lost sessions\"");
-    for (const auto& stream : Open())
+    if (loss == Loss::kSeen) {
+      log::Warn("session.announce why=\"Redis was restarted or emptied\"");
+    } else {
+      log::Info("session.announce why=\"Redis is {} s old, younger than a session may be\"",
+                seen.age.count() / 1000);
+    }
+    for (const auto& stream : streams)
       stream->Announce();
   }
 

@@ -45,6 +45,7 @@ struct SessionCounts {
   Counter announces;  // times all comets were told
   Counter asks, asks_busy;
   Counter rooms_refused;  // asked for at a login
+  Counter keys_refused;   // logins whose client wished for another user's key
   Gauge streams;
 };
 

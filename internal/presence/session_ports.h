@@ -31,7 +31,9 @@ class SessionPorts {
   };
 
   virtual ~SessionPorts() = default;
-  virtual void Arrive(Mid mid, const Key& key, const ServerId& comet, OnArrival done) = 0;
+  using Claim = store::Sessions::Claim;
+  virtual void Arrive(
+      Mid mid, const Key& key, const ServerId& comet, Claim claim, OnArrival done) = 0;
   virtual void Renew(const Life& life, const ServerId& comet, OnDone done) = 0;
   virtual void Depart(const Life& life, const ServerId& comet, OnDone done) = 0;
   virtual void Report(const ServerId& comet,
@@ -58,8 +60,9 @@ class StorePorts final : public SessionPorts {
   StorePorts(store::Sessions& sessions, store::Online& online, Presence& presence, Others others)
       : sessions_(sessions), online_(online), presence_(presence), others_(std::move(others)) {}
 
-  void Arrive(Mid mid, const Key& key, const ServerId& comet, OnArrival done) override {
-    sessions_.Arrive(mid, key, comet, std::move(done));
+  void Arrive(
+      Mid mid, const Key& key, const ServerId& comet, Claim claim, OnArrival done) override {
+    sessions_.Arrive(mid, key, comet, claim, std::move(done));
   }
   void Renew(const Life& life, const ServerId& comet, OnDone done) override {
     sessions_.Renew(life.mid, life.key, comet, life.generation, std::move(done));

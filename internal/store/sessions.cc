@@ -11,8 +11,9 @@ namespace encke::store {
 
 namespace {
 
-// KEYS: key_<key>, mid_<mid> or "".  ARGV: server, key, mid, expire in ms.
-// Lua's numbers are doubles: microseconds since 1970 stay below 2^53 for two more centuries.
+// KEYS: key_<key>, mid_<mid> or "".  ARGV: server, key, mid, expire in ms, "own" or "any".
+// Answers "0" instead of a generation when the key is another member's and the claim is for own
+// ones. Lua's numbers are doubles: microseconds since 1970 stay below 2^53 for two more centuries.
 constexpr char kArrive[] = R"lua(
 if redis.replicate_commands then redis.replicate_commands() end
 local now = redis.call('TIME')
@@ -20,6 +21,7 @@ local generation = tonumber(now[1]) * 1000000 + tonumber(now[2])
 local before = redis.call('GET', KEYS[1])
 if before then
   local server, old, mid = string.match(before, '^(.*) (%d+) (%-?%d+)$')
+  if mid and mid ~= ARGV[3] and ARGV[5] == 'own' then return {'0'} end
   if old and tonumber(old) >= generation then generation = tonumber(old) + 1 end
   if mid and tonumber(mid) > 0 and mid ~= ARGV[3] then
     local field = redis.call('HGET', 'mid_' .. mid, ARGV[2])
@@ -173,15 +175,19 @@ Sessions::Sessions(Redis& redis, const SessionsOptions& options)
 void Sessions::Arrive(Mid mid,
                       const Key& key,
                       const ServerId& server,
+                      Claim claim,
                       std::function<void(Result<Arrival>)> done) {
   redis_.Eval(arrive_, KeysOf(mid, key),
               {server.value(), key.value(), std::to_string(mid.value()),
-               std::to_string(options_.expire.count())},
+               std::to_string(options_.expire.count()), claim == Claim::kOwn ? "own" : "any"},
               [key, done = std::move(done)](const Result<Reply>& reply) {
                 if (!reply) return done(reply.error());
                 if (reply->list.empty()) return done(Error{Errc::kInvalid, "arrive: no answer"});
                 Arrival arrival;
                 arrival.generation = Number<std::uint64_t>(reply->list[0].text);
+                if (arrival.generation == 0) {
+                  return done(Error{Errc::kConflict, "the key is another user's"});
+                }
                 if (reply->list.size() > 1) {
                   arrival.before = ParsePlace(key, reply->list[1].text, true);
                 }

@@ -45,10 +45,14 @@ class Sessions {
     std::uint64_t generation = 0;
     Place before;  // whom it replaces; server empty = nobody
   };
-  // A key that belonged to another member until now is taken out of that member's hash.
+  // Whose keys a login may take over.  A key that belonged to another member until now is taken out
+  // of that member's hash.
+  enum class Claim : std::uint8_t { kAny, kOwn };
+  // kConflict: the key is another member's, and the claim is for own ones; nothing was written.
   void Arrive(Mid mid,
               const Key& key,
               const ServerId& server,
+              Claim claim,
               std::function<void(Result<Arrival>)> done);
   // Re-arms the TTL; writes the entry again when it is missing or of an older generation.
   // kConflict: a newer login holds the key; nothing was written.

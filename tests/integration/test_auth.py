@@ -124,6 +124,31 @@ def test_jwt_valid_token_is_who_it_says(jwt_cluster, transport, wrapped):
     client.close()
 
 
+def test_jwt_key_of_another_user_is_refused(jwt_cluster, transport):
+    """A key that the token does not name is a wish: granted when it is free or one's own."""
+    def body(sub, **chosen):
+        token = sign(claims(sub=sub, accepts=[1000]))
+        return json.dumps({**chosen, "token": token.decode()}).encode()
+
+    key = f"wished-{transport}"
+    owner = jwt_cluster.client(transport).auth_with(body("7001", key=key))
+    thief = jwt_cluster.client(transport)
+    thief.send(AUTH, body("7002", key=key))
+    assert thief.gone() == []
+    backend = jwt_cluster.backend()
+    backend.keys(key, "still mine")
+    assert owner.push().body == b"still mine"
+    again = jwt_cluster.client(transport).auth_with(body("7001", key=key))
+    backend.keys(key, "mine again")
+    assert again.push().body == b"mine again"
+    named = sign(claims(sub="7002", key=key, accepts=[1000]))  # the issuer may do so
+    heir = jwt_cluster.client(transport).auth_with(named)
+    backend.keys(key, "given away")
+    assert heir.push().body == b"given away"
+    assert jwt_cluster.logics[0].metric(
+        'encke_logic_sessions_total{event="key_refused"}') >= 1
+
+
 @pytest.mark.parametrize("what, token", [
     ("no token at all", lambda: b'{"mid":5001}'),
     ("nothing", lambda: b""),

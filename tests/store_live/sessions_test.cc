@@ -27,7 +27,8 @@ class SessionsLive : public ::testing::Test {
 
   Sessions::Arrival Arrive(std::int64_t mid, const char* key, const char* server) {
     Await<Result<Sessions::Arrival>> answer;
-    sessions_.Arrive(Mid(mid), Key(key), ServerId(server), answer.Callback());
+    sessions_.Arrive(Mid(mid), Key(key), ServerId(server), Sessions::Claim::kAny,
+                     answer.Callback());
     return *answer.Get();
   }
   Status Renew(std::int64_t mid, const char* key, const char* server, std::uint64_t generation) {
@@ -183,6 +184,26 @@ TEST_F(SessionsLive, AKeyThatChangesItsMemberLeavesTheOldOne) {
   EXPECT_EQ(Mids({2}), "k@comet1");
   Depart(1, "k", "comet1", first.generation);
   EXPECT_EQ(Mids({1, 2}), "k@comet1");
+}
+
+TEST_F(SessionsLive, AClaimForOwnKeysTakesNobodyElses) {
+  const auto claim = [&](std::int64_t mid, const char* key) {
+    Await<Result<Sessions::Arrival>> answer;
+    sessions_.Arrive(Mid(mid), Key(key), ServerId("comet2"), Sessions::Claim::kOwn,
+                     answer.Callback());
+    return answer.Get();
+  };
+  Arrive(1, "k", "comet1");
+  Arrive(0, "nameless", "comet1");
+  const auto thief = claim(2, "k");
+  ASSERT_FALSE(thief);
+  EXPECT_EQ(thief.error().code, Errc::kConflict);
+  EXPECT_FALSE(claim(2, "nameless"));
+  EXPECT_EQ(Mids({1}), "k@comet1");
+  EXPECT_EQ(Mids({2}), "");
+  EXPECT_TRUE(claim(2, "free"));
+  EXPECT_TRUE(claim(1, "k"));  // from another place
+  EXPECT_EQ(Mids({1}), "k@comet2");
 }
 
 TEST_F(SessionsLive, ForgetRemovesOnlyWhatWasSeen) {

@@ -192,11 +192,13 @@ TEST_F(JwtMode, FieldsBesideTheTokenCountOnlyWhereItIsSilent) {
   EXPECT_EQ(Check(InJson(R"({"sub":"6"})", beside)), AuthVerdict::kOk);
   EXPECT_EQ(who_.mid.value(), 6);
   EXPECT_EQ(who_.key.value(), "mine");
+  EXPECT_TRUE(who_.key_is_a_wish);
   EXPECT_EQ(who_.room.value(), "mine");
   EXPECT_EQ(who_.accepts, std::vector<std::int32_t>{1});
   EXPECT_EQ(Check(InJson(R"({"sub":"6","key":"k","room":"r","accepts":[]})", beside)),
             AuthVerdict::kOk);
   EXPECT_EQ(who_.key.value(), "k");
+  EXPECT_FALSE(who_.key_is_a_wish);
   EXPECT_EQ(who_.room.value(), "r");
   EXPECT_TRUE(who_.accepts.empty());
   EXPECT_EQ(Check(InJson("{}", beside)), AuthVerdict::kOk);

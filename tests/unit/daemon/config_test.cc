@@ -36,6 +36,19 @@ TEST(DaemonConfig, RefusesWhatCannotWork) {
   EXPECT_NE(Refusal("comet: {stop_timeout: 1ms}").find("comet.stop_timeout"), std::string::npos);
 }
 
+TEST(DaemonConfig, TellsWhatAReloadTakesAndWhatNot) {
+  const auto running = Read("{comet: {id: c1, weight_of_nobody: 1}}");
+  EXPECT_FALSE(running);
+  const auto before = Read("{comet: {id: c1, region: eu}, log: {level: info}}");
+  const auto after =
+      Read("{comet: {id: c1, zone: z}, log: {level: debug}, nats: {servers: [a, b]}}");
+  ASSERT_TRUE(before && after);
+  const Changes changes = ChangesOf(*before, *after, {"log.level", "comet.zone"});
+  EXPECT_EQ(changes.taken, (std::vector<std::string>{"comet.zone", "log.level"}));
+  EXPECT_EQ(changes.need_restart, (std::vector<std::string>{"comet.region", "nats.servers"}));
+  EXPECT_TRUE(ChangesOf(*before, *before, {}).need_restart.empty());
+}
+
 TEST(DaemonConfig, TellsTheRegistryWhoWeAre) {
   Config config;
   config.id = "c1";

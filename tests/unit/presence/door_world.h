@@ -24,8 +24,10 @@ using store::Sessions;
 // Redis as a story: what was asked, and answers when the test says so.
 class FakePorts final : public SessionPorts {
  public:
-  void Arrive(Mid mid, const Key& key, const ServerId& comet, OnArrival done) override {
-    Tell("arrive " + std::to_string(mid.value()) + " " + key.value() + "@" + comet.value());
+  void Arrive(
+      Mid mid, const Key& key, const ServerId& comet, Claim claim, OnArrival done) override {
+    Tell("arrive " + std::to_string(mid.value()) + " " + key.value() + "@" + comet.value() +
+         (claim == Claim::kOwn ? " if its own" : ""));
     arrivals.push_back(std::move(done));
     if (at_once) AnswerArrival(next_generation++);
   }
