@@ -19,7 +19,7 @@ class Id {
   Id() = default;
   explicit Id(T value) : value_(std::move(value)) {}
   const T& value() const { return value_; }
-  auto operator<=>(const Id&) const = default;
+  auto operator<=>(const Id&) const = default;  // NOLINT(modernize-use-nullptr): it sees a 0
 
  private:
   T value_{};

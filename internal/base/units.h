@@ -13,6 +13,10 @@
 
 namespace encke {
 
+inline constexpr std::int64_t kKilo = 1024;
+inline constexpr std::int64_t kMega = 1024 * kKilo;
+inline constexpr std::int64_t kGiga = 1024 * kMega;
+
 // A whole number, optionally with k, m or g (1024-based).
 std::optional<std::int64_t> ParseSize(std::string_view text);
 // A whole number with ms, s, m, h or d; plain 0 too.

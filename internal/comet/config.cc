@@ -17,7 +17,6 @@ using std::chrono::minutes;
 using std::chrono::seconds;
 
 constexpr std::int64_t kMillion = 1'000'000;
-constexpr std::int64_t kMega = 1024 * 1024;
 
 void ReadSelf(ConfigReader& in, CometConfig& out) {
   in.Key("comet.public_addrs", &out.public_addrs);
@@ -49,8 +48,8 @@ void ReadSessions(ConfigReader& in, CometConfig& out) {
   in.Key("session.trust_forwarded", &s.trust_forwarded);
   n.connections_max = 0;  // FitToLimits makes it a number
   in.Key("session.connections_max", &n.connections_max, 0, 10 * kMillion);
-  in.Key("session.input_bytes_max", &n.input_bytes_max, 16 * 1024, 16 * kMega);
-  in.Key("session.outbox_bytes_max", &n.outbox_bytes_max, 32 * 1024, 64 * kMega);
+  in.Key("session.input_bytes_max", &n.input_bytes_max, 16 * kKilo, 16 * kMega);
+  in.Key("session.outbox_bytes_max", &n.outbox_bytes_max, 32 * kKilo, 64 * kMega);
   in.Key("session.sndbuf_bytes", &n.sndbuf_bytes, 0, 16 * kMega);
   in.Key("session.rcvbuf_bytes", &n.rcvbuf_bytes, 0, 16 * kMega);
 }
@@ -59,9 +58,9 @@ void ReadRooms(ConfigReader& in, CometConfig& out) {
   hub::HubOptions& h = out.shard.hub;
   in.Key("room.batch_bytes_max", &h.batch_bytes_max, 1024, 64 * kMega);
   in.Key("room.batch_messages_max", &h.batch_messages_max, 1, kMillion);
-  in.Key("room.pending_bytes_max", &h.pending_bytes_max, kMega, 64 * 1024 * kMega);
+  in.Key("room.pending_bytes_max", &h.pending_bytes_max, kMega, 64 * kGiga);
   in.Key("room.rooms_max", &h.rooms_max, 1, 100 * kMillion);
-  in.Key("room.hot_bytes", &h.hot_bytes_per_s, 1024, 64 * 1024 * kMega);
+  in.Key("room.hot_bytes", &h.hot_bytes_per_s, 1024, 64 * kGiga);
   in.Key("room.hot_windows", &out.hot_windows);
   in.Key("room.slice_us", &out.shard.slice_us, 0, kMillion);
   in.Key("room.join_wait", &out.interest.join_wait, milliseconds(0), seconds(10));

@@ -27,6 +27,7 @@
 
 #include "base/clock.h"
 #include "base/metrics.h"
+#include "base/units.h"
 
 namespace encke::downlink {
 
@@ -34,7 +35,7 @@ struct InterestOptions {
   Duration join_wait{200};
   Duration linger{5000};
   Duration grace{5000};  // a job lost its stream so lately that it has not given us up
-  std::size_t message_bytes_max = 8 * 1024 * 1024;  // of room names in one Fill
+  std::size_t message_bytes_max = 8 * kMega;  // of room names in one Fill
   std::size_t left_rooms_max = 65'536;
   std::function<std::int64_t()> now_ms = &MonotonicMs;
 };

@@ -40,6 +40,7 @@
 #include "base/clock.h"
 #include "base/ids.h"
 #include "base/metrics.h"
+#include "base/units.h"
 #include "wire/push.h"
 
 namespace encke::hub {
@@ -98,14 +99,14 @@ class Sink {
 };
 
 struct HubOptions {
-  std::size_t batch_bytes_max = 256 * 1024;
+  std::size_t batch_bytes_max = 256 * kKilo;
   std::size_t batch_messages_max = 10'000;  // goim's room.batch is job's, not this
-  std::size_t pending_bytes_max = 256 * 1024 * 1024;
+  std::size_t pending_bytes_max = 256 * kMega;
   std::size_t rooms_max = 4'000'000;
   std::size_t broadcasts_max = 1024;
   std::size_t accepts_max = 10'000;
-  std::size_t sends_per_turn = 32;  // then the clock is looked at and the next room goes on
-  std::size_t hot_bytes_per_s = 8 * 1024 * 1024;  // of one room here, to all its members together
+  std::size_t sends_per_turn = 32;          // then the clock is looked at and the next room goes on
+  std::size_t hot_bytes_per_s = 8 * kMega;  // of one room here, to all its members together
   std::map<std::string, Duration> hot_windows = {};     // by room type, "*" = every other; none = 0
   std::uint32_t renumber_at = 0x80000000;               // see room.h; small in tests only
   std::function<std::int64_t()> now_us = &MonotonicUs;  // for slices and pacing

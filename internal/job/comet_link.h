@@ -24,6 +24,7 @@
 
 #include "base/clock.h"
 #include "base/threads.h"
+#include "base/units.h"
 #include "job/outbox.h"
 #include "job/stats.h"
 #include "rpc/push_stream.h"
@@ -31,7 +32,7 @@
 namespace encke::job {
 
 struct LinkOptions {
-  std::size_t queue_bytes_max = 64 * 1024 * 1024;
+  std::size_t queue_bytes_max = 64 * kMega;
   Duration stuck_timeout{5000};
   Duration retry_min{50};  // between attempts to open a stream, doubling
   Duration retry_max{1000};

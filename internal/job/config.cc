@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include "base/config.h"
+#include "base/units.h"
 
 namespace encke::job {
 
@@ -13,22 +14,9 @@ using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-constexpr std::int64_t kKilo = 1024;
-constexpr std::int64_t kMega = 1024 * kKilo;
-constexpr std::int64_t kGiga = 1024 * kMega;
-
 void ReadLease(ConfigReader& in, Config& out) {
   in.Key("lease.renew_interval", &out.lease.renew_interval, milliseconds(100), minutes(1));
   in.Key("lease.expire", &out.lease.expire, milliseconds(300), minutes(10));
-}
-
-void ReadStore(ConfigReader& in, Config& out) {
-  store::RedisOptions& redis = out.redis;
-  in.Key("redis.address", &redis.address);
-  in.Key("redis.password", &redis.password);
-  in.Key("redis.database", &redis.database, 0, 1023);
-  in.Key("redis.timeout", &redis.timeout, milliseconds(10), minutes(1));
-  in.Key("redis.reconnect_max", &redis.reconnect_max, milliseconds(50), minutes(1));
 }
 
 void ReadLink(ConfigReader& in, Config& out) {
@@ -61,7 +49,7 @@ Result<Config> LoadConfig(const std::string& path) {
   daemon::ReadConfig(in, "job", &out);
   daemon::ReadPushLog(in, &out.push_log);
   ReadLease(in, out);
-  ReadStore(in, out);
+  store::ReadRedis(in, &out.redis);
   ReadLink(in, out);
   if (auto finished = daemon::FinishConfig(in, "job", &out); !finished) return finished.error();
   if (auto checked = Check(out); !checked) return checked.error();

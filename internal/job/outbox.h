@@ -29,6 +29,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/metrics.h"
+#include "base/units.h"
 
 namespace encke::job {
 
@@ -51,10 +52,10 @@ struct Message {
 using SharedMessage = std::shared_ptr<const Message>;
 
 struct OutboxOptions {
-  std::size_t batch_bytes_max = 1024 * 1024;  // of payload in one PushDown
-  Duration room_signal{0};                    // > 0: room messages are held back so long ...
-  int room_batch = 20;                        // ... or until a room has so many
-  std::size_t doubt_bytes_max = 16 * 1024 * 1024;
+  std::size_t batch_bytes_max = kMega;  // of payload in one PushDown
+  Duration room_signal{0};              // > 0: room messages are held back so long ...
+  int room_batch = 20;                  // ... or until a room has so many
+  std::size_t doubt_bytes_max = 16 * kMega;
 };
 
 class Outbox {

@@ -2,6 +2,7 @@
 
 #include "auth/api_keys.h"
 #include "base/config.h"
+#include "base/units.h"
 
 namespace encke::logic {
 
@@ -13,7 +14,6 @@ using std::chrono::minutes;
 using std::chrono::seconds;
 
 constexpr std::int64_t kMillion = 1'000'000;
-constexpr std::int64_t kMega = 1 << 20;
 constexpr std::int64_t kPortMax = 65'535;
 
 void ReadDoors(ConfigReader& in, LogicConfig& out) {
@@ -41,13 +41,7 @@ void ReadAuth(ConfigReader& in, LogicConfig& out) {
 }
 
 void ReadStore(ConfigReader& in, LogicConfig& out) {
-  store::RedisOptions& redis = out.redis;
-  in.Key("redis.address", &redis.address);
-  in.Key("redis.password", &redis.password);
-  in.Key("redis.database", &redis.database, 0, 1023);
-  in.Key("redis.timeout", &redis.timeout, milliseconds(10), minutes(1));
-  in.Key("redis.reconnect_max", &redis.reconnect_max, milliseconds(50), minutes(1));
-  in.Key("redis.commands_max", &redis.commands_max, 100, 10 * kMillion);
+  store::ReadRedis(in, &out.redis);
   in.Key("session.expire", &out.sessions.expire, seconds(10), hours(24));
   in.Key("session.connects_max", &out.door.connects_max, 1, kMillion);
   in.Key("session.answer_bytes_max", &out.door.answer_bytes_max, kMega, 1024 * kMega);

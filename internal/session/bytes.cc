@@ -1,6 +1,7 @@
 // How bytes become packages and replies become bytes: the transport half of Sessions.
 #include "api/client.pb.h"
 
+#include "base/units.h"
 #include "session/sessions.h"
 #include "wire/op.h"
 #include "wire/ws_frame.h"
@@ -12,7 +13,7 @@ namespace {
 // goim's read buffer: one message may be longer than its package, up to here.
 constexpr std::size_t kMessageBytesMax = 8192;
 // Replies of one read are sent in pieces of about this size.
-constexpr std::size_t kReplyChunk = 16 * 1024;
+constexpr std::size_t kReplyChunk = 16 * kKilo;
 
 bool Reads(const Session& s) {
   return !s.paused && !s.held &&

@@ -8,6 +8,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/config.h"
 #include "base/threads.h"
 #include "store/redis_link.h"
 
@@ -22,6 +23,15 @@ struct Inbox {
 };
 
 }  // namespace
+
+void ReadRedis(ConfigReader& in, RedisOptions* out) {
+  in.Key("redis.address", &out->address);
+  in.Key("redis.password", &out->password);
+  in.Key("redis.database", &out->database, 0, 1023);
+  in.Key("redis.timeout", &out->timeout, Duration(10), Duration(60'000));
+  in.Key("redis.reconnect_max", &out->reconnect_max, Duration(50), Duration(60'000));
+  in.Key("redis.commands_max", &out->commands_max, 100, 10'000'000);
+}
 
 class Redis::Impl {
  public:

@@ -23,6 +23,10 @@
 #include "base/metrics.h"
 #include "base/result.h"
 
+namespace encke {
+class ConfigReader;
+}
+
 namespace encke::store {
 
 struct RedisOptions {
@@ -33,6 +37,9 @@ struct RedisOptions {
   Duration reconnect_max{1000};  // back-off from 50 ms up to this
   std::size_t commands_max = 200'000;
 };
+
+// Rows redis.* of a daemon's configuration.
+void ReadRedis(ConfigReader& in, RedisOptions* out);
 
 // A reply, copied out of hiredis.
 struct Reply {

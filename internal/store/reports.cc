@@ -11,8 +11,9 @@ void Reports::Tell(const std::string& id,
                    const std::function<void(Status)>& done) {
   if (counts.empty()) return done(Ok{});
   std::vector<std::string> command = {"HSET", "rp_" + id};
+  const std::string prefix = who + "/";
   for (const auto& [name, count] : counts) {
-    command.push_back(who + "/" + name);
+    command.push_back(prefix + name);
     command.push_back(std::to_string(count));
   }
   redis_.Call(std::move(command), [done](const Result<Reply>& reply) {

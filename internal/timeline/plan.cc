@@ -5,6 +5,8 @@
 
 #include "api/push.pb.h"
 
+#include "base/units.h"
+
 namespace encke::timeline {
 
 namespace {
@@ -14,7 +16,6 @@ using std::chrono::seconds;
 
 constexpr std::string_view kInboxType = "user";
 constexpr std::string_view kBetween = "://";
-constexpr std::int64_t kMega = 1 << 20;
 constexpr std::size_t kTypeBytesMax = 32;
 
 bool GoodType(std::string_view type) {

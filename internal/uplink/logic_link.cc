@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/threads.h"
+#include "base/units.h"
 #include "rpc/server.h"
 #include "rpc/session_stream.h"
 #include "uplink/logic_queue.h"
@@ -16,7 +17,7 @@ namespace {
 
 constexpr Duration kWatch{50};
 constexpr char kNoAnswer[] = "no logic answered";
-constexpr std::size_t kCountsBytes = 4 * 1024 * 1024;  // of room counts in one message
+constexpr std::size_t kCountsBytes = 4 * kMega;  // of room counts in one message
 
 log::RateLimit link_lines(5);
 

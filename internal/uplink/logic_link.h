@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/units.h"
 #include "uplink/census.h"
 #include "uplink/logic_port.h"
 #include "uplink/stats.h"
@@ -30,7 +31,7 @@ struct LogicLinkOptions {
   std::uint64_t boot = 0;  // of this start of the process
   std::size_t events_max = 100'000;
   int connects_rate = 0;  // logins handed out a second; 0 = no limit
-  std::size_t bytes_max = 64 * 1024 * 1024;
+  std::size_t bytes_max = 64 * kMega;
   Duration answer_timeout{3'000};    // a Connect unanswered that long: logic is silent
   Duration connect_timeout{10'000};  // a Connect nobody answered is given up
   Duration request_timeout{5'000};   // a request likewise

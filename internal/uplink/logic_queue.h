@@ -17,6 +17,7 @@
 
 #include "api/logic.pb.h"
 
+#include "base/units.h"
 #include "uplink/ask_table.h"
 #include "uplink/stats.h"
 
@@ -25,8 +26,8 @@ namespace encke::uplink {
 class LogicQueue {
  public:
   static constexpr std::int64_t kRepeatMs = 5'000;
-  static constexpr std::size_t kBatchBytes = 1024 * 1024;
   static constexpr std::size_t kReportsMax = 10'000;
+  static constexpr std::size_t kBatchBytes = kMega;
 
   LogicQueue(std::size_t events_max, std::size_t bytes_max, LinkStats& stats)
       : events_max_(events_max),
