@@ -254,6 +254,7 @@ std::vector<std::string> ConfigReader::Children(std::string_view name) {
     Fail(name, "", "must be a table");
     return {};
   }
+  const std::string prefix = key + ".";
   for (const auto& pair : it->second) {
     const std::string child = pair.first.Scalar();
     if (child.empty() || child.find('.') != std::string::npos) {
@@ -261,7 +262,7 @@ std::vector<std::string> ConfigReader::Children(std::string_view name) {
       return {};
     }
     if (pair.second.IsNull() || (pair.second.IsMap() && pair.second.size() == 0)) {
-      state_->asked.insert(key + "." + child);
+      state_->asked.insert(prefix + child);
     }
     if (std::find(names.begin(), names.end(), child) == names.end()) names.push_back(child);
   }

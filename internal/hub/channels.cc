@@ -57,7 +57,7 @@ AcceptSets::Ops Tidy(AcceptSets::Ops ops) {
 
 std::size_t BytesOf(const AcceptSets::Ops& ops) {
   constexpr std::size_t kMapNode = 48;
-  return kMapNode + sizeof ops + ops.capacity() * sizeof ops[0];
+  return kMapNode + sizeof(AcceptSets::Ops) + ops.capacity() * sizeof ops[0];
 }
 
 }  // namespace

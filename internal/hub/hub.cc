@@ -222,8 +222,8 @@ Pushed Hub::Impl::SendKey(Slot slot, const Channel& channel, const Push& push) {
   } else {
     wire::AppendPush1(&package, push.what);
   }
-  Outgoing outgoing(two ? Lane{} : Lane{.packages = std::move(package)},
-                    two ? Lane{.packages = std::move(package)} : Lane{});
+  Lane lane{.packages = std::move(package)};
+  Outgoing outgoing = two ? Outgoing({}, std::move(lane)) : Outgoing(std::move(lane), {});
   const Taken taken = sink_.Send(slot, outgoing.As(channel.format), 1);
   const bool sent = taken != Taken::kDropped;
   AddFate(push.extras.get(), taken);

@@ -18,7 +18,7 @@ namespace {
 struct At {  // one entry: the mid counts when it is kept
   ServerId comet;
   std::int64_t mid = 0;
-  auto operator<=>(const At&) const = default;
+  auto operator<=>(const At&) const = default;  // NOLINT(modernize-use-nullptr): it sees a 0
 };
 // Keys of one request by comet, in the order in which they were named.
 using KeysByComet = std::map<At, std::vector<std::string>>;

@@ -135,7 +135,7 @@ class Talks {
               std::int32_t seq,
               const google::protobuf::MessageLite& body);
   template <class Message>
-  void Refuse(hub::Slot slot, std::int32_t op, std::int32_t seq, client::Error error);
+  void Refuse(hub::Slot slot, std::int32_t op, std::int32_t seq, const client::Error& error);
   void TellGaps(hub::Slot slot);
 
   // joins.cc
@@ -169,10 +169,10 @@ class Talks {
 };
 
 template <class Message>
-void Talks::Refuse(hub::Slot slot, std::int32_t op, std::int32_t seq, client::Error error) {
+void Talks::Refuse(hub::Slot slot, std::int32_t op, std::int32_t seq, const client::Error& error) {
   stats_.errors.Add();
   Message reply;
-  *reply.mutable_error() = std::move(error);
+  *reply.mutable_error() = error;
   Answer(slot, op, seq, reply);
 }
 
