@@ -1,6 +1,7 @@
 #pragma once
 // Fakes for job's tests: messages, a clock, and comets whose streams the test plays itself.
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -147,8 +148,8 @@ class FakeWorld {
     user->OnClosed("broken by the test");
   }
 
-  std::int64_t now_us = 1'000'000;
-  std::int64_t step_us = 0;  // of the clock, at each look
+  std::atomic<std::int64_t> now_us = 1'000'000;  // asked by readers' threads too
+  std::int64_t step_us = 0;                      // of the clock, at each look
   std::vector<std::shared_ptr<Stream>> streams;
   std::deque<std::pair<Duration, std::function<void()>>> timers;
 };
