@@ -134,7 +134,8 @@ std::vector<Router::Target> Router::ToServer(const Message& message) const {
 
 std::vector<Router::Target> Router::ToAll() const {
   std::vector<Target> targets;
-  for (const auto& [id, link] : *links())
+  const auto now = links();
+  for (const auto& [id, link] : *now)
     targets.push_back({link, 0});
   return targets;
 }
@@ -147,7 +148,8 @@ std::vector<Router::Target> Router::ToAllPaced(int speed) const {
   }
   std::vector<Target> targets;
   std::vector<std::int64_t> connections;
-  for (const auto& [id, link] : *links()) {
+  const auto now = links();
+  for (const auto& [id, link] : *now) {
     targets.push_back({link, 0});
     connections.push_back(counts[id]);
   }
@@ -171,13 +173,15 @@ bool Router::Settle(int partition, const std::atomic<bool>& cancel) {
 }
 
 void Router::Forget(int partition) {
-  for (const auto& [id, link] : *links())
+  const auto now = links();
+  for (const auto& [id, link] : *now)
     link->Forget(partition);
 }
 
 std::optional<std::uint64_t> Router::Oldest(int partition) const {
   std::optional<std::uint64_t> oldest;
-  for (const auto& [id, link] : *links()) {
+  const auto now = links();
+  for (const auto& [id, link] : *now) {
     const auto seq = link->Oldest(partition);
     if (seq && (!oldest || *seq < *oldest)) oldest = seq;
   }
@@ -192,7 +196,8 @@ bool Router::idle() const {
 
 std::vector<LinkView> Router::views() const {
   std::vector<LinkView> views;
-  for (const auto& [id, link] : *links())
+  const auto now = links();
+  for (const auto& [id, link] : *now)
     views.push_back(link->view());
   return views;
 }

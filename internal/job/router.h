@@ -71,6 +71,7 @@ class Router {
     std::shared_ptr<const Links> links = std::make_shared<const Links>();
     std::set<std::string> unlisted;  // of them, those that are not in the registry
   };
+  // Keep what it answers in a variable: a loop over *links() would walk a table already freed.
   std::shared_ptr<const Links> links() const;
   void Remove(Table& table, Links& now, std::vector<Link>* gone);
   std::vector<Target> ToServer(const Message& message) const;
