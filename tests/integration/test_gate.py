@@ -1,8 +1,8 @@
 """What a connection, a push and a delivery may cost: counted, never timed (bench/limits.yaml).
 
 The gate program runs one shard's sessions on real sockets; its clients live in another process, so
-that strace and callgrind see the server alone. Two runs that differ in the number of pushes only,
-subtracted, leave what the pushes cost. Other builds than release count differently: no tests there.
+that strace and callgrind see the server alone, and of it the pushes alone. Other builds than
+release count differently: no tests there.
 """
 import json
 import re
@@ -45,20 +45,16 @@ def gate(clients, pushes, *under):
     return json.loads(result.stdout), result.stderr
 
 
-def per_delivery(clients, pushes, count):
-    """Of `count(pushes)`, what each delivery of the pushes between few and many costs."""
-    return (count(pushes * 3) - count(pushes)) / (clients * pushes * 2)
-
-
 def system_calls(clients, pushes, tmp_path):
     out = tmp_path / "calls"
-    gate(clients, pushes, "strace", "-c", "-U", "calls,name", "-o", out)
-    return int(re.search(r"^\s*(\d+) total", out.read_text(), re.M)[1])
+    gate(clients, pushes, "strace", "-o", out)
+    calls = out.read_text().split("/pushes/begin")[1].split("/pushes/end")[0]
+    return calls.count("\n") - 1  # without the rest of the first mark's line
 
 
 def instructions(clients, pushes):
     _, told = gate(clients, pushes, "valgrind", "--tool=callgrind", "--child-silent-after-fork=yes",
-                   "--callgrind-out-file=/dev/null")
+                   "--toggle-collect=*PushAll*", "--callgrind-out-file=/dev/null")
     return int(re.search(r"Collected\s*:\s*(\d+)", told)[1])
 
 
@@ -112,12 +108,10 @@ if RELEASE:
             check(name, told[name])
 
     def test_gate_system_calls_per_delivery(tmp_path):
-        check("syscalls_per_delivery",
-              per_delivery(600, 20, lambda pushes: system_calls(600, pushes, tmp_path)))
+        check("syscalls_per_delivery", system_calls(600, 40, tmp_path) / (600 * 40))
 
     def test_gate_instructions_per_delivery():
-        check("instructions_per_delivery",
-              per_delivery(600, 20, lambda pushes: instructions(600, pushes)))
+        check("instructions_per_delivery", instructions(600, 40) / (600 * 40))
 
     def test_gate_memory_per_connection_of_a_comet(own_cluster):
         cluster = own_cluster(1, 1, 1, env={"ENCKE_COMET_SHARDS": "1"})
