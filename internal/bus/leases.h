@@ -5,7 +5,7 @@
 // A lease names its holder and is renewed every renew_interval; when nothing was heard of it for
 // `expire` on the reader's own clock, anybody may take it over (compare-and-set).  A holder that
 // could not renew in time stops by itself one renew_interval before that.  The fence is the
-// revision at which it was taken, above the second in which the bucket was made: it only grows,
+// revision at which it was taken plus the time at which the bucket was made, in ns: it only grows,
 // also over a bucket that was lost and made anew.  Jobs share evenly: each holds at most ceil(P /
 // live jobs) and gives the rest up (fleet/lease_table.h has the rule).
 //
