@@ -97,7 +97,7 @@ free_from() {  # first free port from $1 on
 ours() {  # the ports of instance $2 of daemon $1, the admin port last
   local up=$((shift_ports + ($2 - 1) * 100)) port
   case "$1" in
-    logic) set -- 3111 3119 3115 ;;
+    logic) set -- 3111 3119 3113 3115 ;;
     comet) set -- 3101 3102 3109 3105 ;;
     job) set -- 3125 ;;
   esac
@@ -154,8 +154,8 @@ start_daemon() {  # kind instance: the environment overrides configs/<kind>.yaml
     ENCKE_ADMIN_LISTEN="$host:${ports[-1]}")
   case "$1" in
     logic) env+=(ENCKE_HTTP_LISTEN="$host:${ports[0]}" ENCKE_GRPC_LISTEN="$host:${ports[1]}"
-      ENCKE_REDIS_ADDRESS="$host:$redis_port" ENCKE_NODE_TCP_PORT=$((3101 + shift_ports))
-      ENCKE_NODE_WS_PORT=$((3102 + shift_ports))) ;;
+      ENCKE_PUSH_GRPC_LISTEN="$host:${ports[2]}" ENCKE_REDIS_ADDRESS="$host:$redis_port"
+      ENCKE_NODE_TCP_PORT=$((3101 + shift_ports)) ENCKE_NODE_WS_PORT=$((3102 + shift_ports))) ;;
     comet) env+=(ENCKE_TCP_LISTEN="$host:${ports[0]}" ENCKE_WS_LISTEN="$host:${ports[1]}"
       ENCKE_GRPC_LISTEN="$host:${ports[2]}") ;;
     job) env+=(ENCKE_REDIS_ADDRESS="$host:$redis_port") ;;

@@ -11,6 +11,7 @@
 #include "logic/stats.h"
 #include "logic/wiring.h"
 #include "native/api.h"
+#include "native/grpc_api.h"
 #include "push/client_publisher.h"
 #include "push/relay.h"
 
@@ -69,25 +70,31 @@ Status Run(const logic::LogicConfig& config, const std::string& path) {
   logic::HttpApi api(http, logic::HttpPorts::Of(relay, presence, **nodes), *keys);
   encke::native::NativeApi native(http, logic::NativePortsOf(relay, presence, reports, history),
                                   *keys);
+  encke::native::GrpcApi push_api(logic::NativePortsOf(relay, presence, reports, history), *keys,
+                                  {.body_bytes_max = config.http.body_bytes_max});
   if (config.demo) logic::ServeDemo(http);
   encke::daemon::Admin admin(
       config.admin_listen,  // the operators' door
       {.metrics =
            [&] {
              return logic::MetricsText({**auth, door, presence, relay, client, timelines, asks, api,
-                                        native, http, redis, publisher, **nats});
+                                        native, push_api, http, redis, publisher, **nats});
            },
        .unready = [&](auto tell) { logic::WhyUnready(redis, **nats, registry, std::move(tell)); }});
   const auto service = encke::rpc::MakeSessionService(
       [&door](auto stream) { return door.Accept(std::move(stream)); });
+  const auto pushes = encke::rpc::MakePushApi(push_api.calls());
   const logic::RedisStop stop(redis);
 
   auto grpc = encke::rpc::Server::Start(config.grpc, {service.get()});
   if (!grpc) return grpc.error();
+  auto push_grpc = encke::rpc::Server::Start(config.push_grpc, {pushes.get()});
+  if (!push_grpc) return push_grpc.error();
   if (auto port = http.Start(); !port) return port.error();
   if (auto port = admin.Start(); !port) return port.error();
 
-  logic::Life life(config, path, {**auth, *keys, registry, door, http, **grpc, publisher});
+  logic::Life life(config, path,
+                   {**auth, *keys, registry, door, http, **grpc, **push_grpc, publisher});
   life.Begin();
   life.WaitForStop();
   life.Leave();

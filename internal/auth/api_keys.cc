@@ -66,12 +66,11 @@ bool ApiKeys::Allow(std::string_view authorization, std::string_view api_key) co
   return Knows(*keys, authorization);
 }
 
-Status ApiKeys::MayListen(std::string_view address) const {
+Status ApiKeys::MayListen(std::string_view setting, std::string_view address) const {
   if (!empty() || IsLoopback(address)) return Ok{};
-  return Error{
-      Errc::kInvalid,
-      fmt::format("http.listen {}: set api.keys before the push API listens beyond loopback",
-                  address)};
+  return Error{Errc::kInvalid,
+               fmt::format("{} {}: set api.keys before the push API listens beyond loopback",
+                           setting, address)};
 }
 
 bool IsLoopback(std::string_view address) {

@@ -29,7 +29,7 @@ class ApiKeys {
   bool Allow(std::string_view authorization, std::string_view api_key) const;
 
   // The API listens beyond loopback only when somebody has to show a key.
-  Status MayListen(std::string_view address) const;
+  Status MayListen(std::string_view setting, std::string_view address) const;
 
  private:
   using Keys = std::shared_ptr<const std::vector<std::string>>;

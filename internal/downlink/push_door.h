@@ -23,7 +23,7 @@
 #include "downlink/interest.h"
 #include "downlink/shard_port.h"
 #include "hub/directory.h"
-#include "rpc/push_stream.h"
+#include "rpc/streams.h"
 
 namespace encke::downlink {
 

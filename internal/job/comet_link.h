@@ -27,7 +27,7 @@
 #include "base/units.h"
 #include "job/outbox.h"
 #include "job/stats.h"
-#include "rpc/push_stream.h"
+#include "rpc/streams.h"
 
 namespace encke::job {
 

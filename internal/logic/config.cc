@@ -27,6 +27,7 @@ void ReadDoors(ConfigReader& in, LogicConfig& out) {
   in.Key("api.keys", &out.api_keys);
   in.Key("grpc.listen", &out.grpc.address);
   in.Key("grpc.advertise", &out.grpc_advertise);
+  in.Key("push_grpc.listen", &out.push_grpc.address);
 }
 
 void ReadAuth(ConfigReader& in, LogicConfig& out) {
@@ -88,15 +89,19 @@ void ReadTimelines(ConfigReader& in, LogicConfig& out) {
 void Derive(LogicConfig& out) {
   out.door.heartbeat = out.nodes.heartbeat * out.nodes.heartbeat_max;
   out.door.session_expire = out.sessions.expire;
+  // Lists of names go beside the bodies, as in HTTP's query.
+  out.push_grpc.message_bytes_max =
+      static_cast<int>(out.http.body_bytes_max + out.http.header_bytes_max);
 }
 
 // Anybody may say to be anybody in mode goim: not on an open door by accident.
 Status CheckOpenness(const LogicConfig& config) {
   Result<auth::ApiKeys> keys = auth::ApiKeys::Make(config.api_keys);
   if (!keys) return keys.error();
-  if (Status may = keys->MayListen(config.http.address); !may) return may.error();
+  if (Status may = MayListen(config, *keys); !may) return may.error();
   if (config.auth.mode != "goim" || config.auth.allow_open) return Ok{};
-  for (const std::string& door : {config.http.address, config.grpc.address}) {
+  for (const std::string& door :
+       {config.http.address, config.push_grpc.address, config.grpc.address}) {
     if (auth::IsLoopback(door)) continue;
     return Error{Errc::kInvalid,
                  "auth.mode: \"goim\" believes every client, and " + door +
@@ -106,8 +111,9 @@ Status CheckOpenness(const LogicConfig& config) {
 }
 
 Status Check(const LogicConfig& config) {
-  if (config.grpc.address.empty() || config.http.address.empty()) {
-    return Error{Errc::kInvalid, "http.listen, grpc.listen: must not be empty"};
+  if (config.grpc.address.empty() || config.http.address.empty() ||
+      config.push_grpc.address.empty()) {
+    return Error{Errc::kInvalid, "http.listen, grpc.listen, push_grpc.listen: must not be empty"};
   }
   if (config.client_publish.op_min > config.client_publish.op_max) {
     return Error{Errc::kInvalid, "client_publish.op_min: must not be above client_publish.op_max"};
@@ -146,6 +152,7 @@ LogicConfig::LogicConfig() {
   admin_listen = "127.0.0.1:3115";
   http.address = "127.0.0.1:3111";
   grpc.address = "127.0.0.1:3119";
+  push_grpc.address = "127.0.0.1:3113";
 }
 
 Result<LogicConfig> LoadConfig(const std::string& path) {
@@ -158,6 +165,11 @@ Result<LogicConfig> ParseConfig(std::string_view text) {
   ConfigReader in;
   if (Status opened = in.OpenText(text); !opened) return opened.error();
   return Read(in);
+}
+
+Status MayListen(const LogicConfig& config, const auth::ApiKeys& keys) {
+  if (Status may = keys.MayListen("http.listen", config.http.address); !may) return may;
+  return keys.MayListen("push_grpc.listen", config.push_grpc.address);
 }
 
 Instance Describe(const LogicConfig& config, std::uint64_t boot, std::uint16_t grpc_port) {

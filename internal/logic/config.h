@@ -12,6 +12,7 @@
 
 #include "api/registry.pb.h"
 
+#include "auth/api_keys.h"
 #include "auth/auth.h"
 #include "bus/push_log.h"
 #include "daemon/config.h"
@@ -32,6 +33,7 @@ struct LogicConfig : daemon::Config {
   bool demo = true;
   std::vector<std::string> api_keys;
   rpc::ServerOptions grpc;
+  rpc::ServerOptions push_grpc;
   std::string grpc_advertise;  // what comets dial; default: grpc.listen
 
   auth::AuthOptions auth;
@@ -55,6 +57,9 @@ struct LogicConfig : daemon::Config {
 Result<LogicConfig> LoadConfig(const std::string& path);
 // The same from memory, for tests.
 Result<LogicConfig> ParseConfig(std::string_view text);
+
+// No door of the backends faces the world without keys.
+Status MayListen(const LogicConfig& config, const auth::ApiKeys& keys);
 
 // What the registry is told.
 Instance Describe(const LogicConfig& config, std::uint64_t boot, std::uint16_t grpc_port);

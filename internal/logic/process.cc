@@ -34,8 +34,9 @@ void Life::Begin() {
         "auth.open every client is believed whoever it says it is; auth.mode jwt asks for "
         "a signed token");
   }
-  log::Info("process.up id={} http={} grpc={} admin={}", config_.id, config_.http.address,
-            config_.grpc.address, config_.admin_listen);
+  log::Info("process.up id={} http={} push_grpc={} grpc={} admin={}", config_.id,
+            config_.http.address, config_.push_grpc.address, config_.grpc.address,
+            config_.admin_listen);
 }
 
 void Life::WaitForStop() {
@@ -61,7 +62,7 @@ void Life::Reload() {
 Status Life::ReplaceApiKeys(const std::vector<std::string>& fresh) {
   const Result<auth::ApiKeys> keys = auth::ApiKeys::Make(fresh);
   if (!keys) return keys.error();
-  if (Status may = keys->MayListen(config_.http.address); !may) return may;
+  if (Status may = MayListen(config_, *keys); !may) return may;
   return parts_.api_keys.Replace(fresh);
 }
 
@@ -72,6 +73,7 @@ void Life::Leave() {
   };
   parts_.registry.Withdraw();
   parts_.http.StopAccepting();
+  parts_.push_grpc.Stop(std::min(left(), Duration(1000)));
   if (!parts_.door.Close(left() / 2)) log::Warn("process.stopping some comets did not let go");
   parts_.grpc.Stop(std::min(left(), Duration(1000)));
   parts_.http.Stop();

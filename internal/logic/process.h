@@ -51,6 +51,7 @@ class Life {
     presence::SessionDoor& door;
     web::HttpServer& http;
     rpc::Server& grpc;
+    rpc::Server& push_grpc;
     bus::Publisher& publisher;
   };
   Life(const LogicConfig& config, std::string config_path, const Parts& parts);

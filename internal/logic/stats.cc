@@ -113,6 +113,17 @@ void WriteNative(MetricsWriter& out, const native::NativeCounts& c) {
       .Add("failed", c.failed);
 }
 
+void WritePushGrpc(MetricsWriter& out, const native::GrpcCounts& c) {
+  out.Level("encke_logic_push_grpc_under_way", "calls of the Push service not answered yet", "",
+            Value(c.under_way));
+  out.Count("encke_logic_push_grpc_calls_total", "calls of the Push service", "", Value(c.calls));
+  Family(out, "encke_logic_push_grpc_refused_total", "of them not done, by reason", "reason")
+      .Add("unauthorized", c.unauthorized)
+      .Add("invalid", c.refused)
+      .Add("failed", c.failed)
+      .Add("busy", c.busy);
+}
+
 void WriteTimelines(MetricsWriter& out, const LogicView& view) {
   const store::TimelineCounts& kept = view.timelines.counts();
   Family(out, "encke_logic_timeline_appends_total", "entries for timelines", "result")
@@ -179,6 +190,7 @@ std::string MetricsText(const LogicView& view) {
   WritePresence(out, view.presence);
   WriteApi(out, view.api.counts(), view.relay.counts());
   WriteNative(out, view.native.counts());
+  WritePushGrpc(out, view.push_grpc.counts());
   WriteTimelines(out, view);
   WriteHttp(out, view.http.counts());
   WriteRedis(out, view.redis);

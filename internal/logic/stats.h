@@ -12,6 +12,7 @@
 #include "bus/push_log.h"
 #include "logic/http_api.h"
 #include "native/api.h"
+#include "native/grpc_api.h"
 #include "presence/presence.h"
 #include "presence/session_door.h"
 #include "push/client_publisher.h"
@@ -33,6 +34,7 @@ struct LogicView {
   const timeline::Asks& asks;
   const HttpApi& api;
   const native::NativeApi& native;
+  const native::GrpcApi& push_grpc;
   const web::HttpServer& http;
   const store::Redis& redis;
   const bus::Publisher& publisher;

@@ -4,7 +4,7 @@
 #include <optional>
 #include <utility>
 
-#include "base/threads.h"
+#include "native/gather.h"
 #include "native/write.h"
 #include "web/http_message.h"
 
@@ -40,32 +40,6 @@ bool Match(std::string_view pattern, std::string_view path, std::vector<std::str
 bool IsJson(std::string_view type) {
   return type.substr(0, type.find(';')).find("json") != std::string_view::npos;
 }
-
-// Collects what came of the pushes of a batch, in their order.
-class Batch {
- public:
-  Batch(std::size_t count, web::Responder responder)
-      : state_(State{count, Json::array()}), responder_(std::move(responder)) {
-    state_.With([count](State& s) { s.results = Json::array_t(count); });
-  }
-  void Put(std::size_t i, Json result) {
-    const bool last = state_.With([&](State& s) {
-      s.results[i] = std::move(result);
-      return --s.missing == 0;
-    });
-    if (!last) return;
-    responder_.Send(
-        JsonReply(200, {{"results", state_.With([](State& s) { return std::move(s.results); })}}));
-  }
-
- private:
-  struct State {
-    std::size_t missing = 0;
-    Json results;
-  };
-  Guarded<State> state_;
-  const web::Responder responder_;
-};
 
 }  // namespace
 
@@ -150,33 +124,24 @@ void NativeApi::PostPush(Call&& call, const Responder& responder) {
 void NativeApi::PostBatch(Call&& call, const Responder& responder) {
   const Result<Json> object = ParseObject(call.request.body);
   if (!object) return Refuse(400, {"", object.error().text}, responder);
-  Fields in(*object);
-  const Json* list = in.Raw("pushes");
-  if (list == nullptr || !list->is_array() || list->empty() || list->size() > kBatchMax) {
-    in.Refuse("pushes", "must be a list of 1 to 1000 pushes");
-  }
-  if (const auto fault = in.Finish()) return Refuse(400, *fault, responder);
-  std::vector<push::Push> pushes;
-  for (std::size_t i = 0; i < list->size(); ++i) {
-    auto push = ReadPush((*list)[i], "pushes[" + std::to_string(i) + "].", nullptr);
-    if (const auto* fault = std::get_if<Fault>(&push)) return Refuse(400, *fault, responder);
-    pushes.push_back(std::move(std::get<push::Push>(push)));
-  }
-  const auto batch = std::make_shared<Batch>(pushes.size(), responder);
+  auto read = ReadBatch(*object);
+  if (const auto* fault = std::get_if<Fault>(&read)) return Refuse(400, *fault, responder);
+  auto& pushes = std::get<std::vector<push::Push>>(read);
+  const auto gather =
+      std::make_shared<Gather<Json>>(pushes.size(), [responder](std::vector<Json> results) {
+        responder.Send(JsonReply(200, {{"results", std::move(results)}}));
+      });
   ports_.accept_all(
-      std::move(pushes), [this, batch](std::size_t i, const Result<push::Accepted>& accepted) {
+      std::move(pushes), [this, gather](std::size_t i, const Result<push::Accepted>& accepted) {
         if (!accepted) counts_.failed.Add();
-        batch->Put(i, accepted ? AcceptedJson(*accepted) : ErrorJson(accepted.error()));
+        gather->Put(i, accepted ? AcceptedJson(*accepted) : ErrorJson(accepted.error()));
       });
 }
 
 void NativeApi::GetPush(Call&& call, const Responder& responder) {
   ports_.report(call.segments[0], [this, responder, id = call.segments[0]](const auto& sums) {
     if (!sums) return Fail(sums.error(), responder);
-    if (sums->empty()) {
-      return Refuse(404, {"id", "no report of it: it did not ask for one, or is long ago"},
-                    responder);
-    }
+    if (sums->empty()) return Refuse(404, NoReport(), responder);
     Json counts = Json::object();
     for (const auto& [name, count] : *sums)
       counts[name] = count;

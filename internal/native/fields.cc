@@ -2,10 +2,14 @@
 
 #include <algorithm>
 #include <array>
+#include <cassert>
 #include <charconv>
+#include <optional>
 #include <utility>
 
 #include <fmt/format.h>
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/message.h>
 
 #include "web/http_server.h"
 
@@ -33,6 +37,30 @@ Json NumberOf(const std::string& text) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   const bool whole = error == std::errc() && end == text.data() + text.size() && !text.empty();
   return whole ? Json(value) : Json(text);
+}
+
+// Of the kinds that requests have.
+Json ValueOf(const google::protobuf::Message& message,
+             const google::protobuf::FieldDescriptor& field,
+             std::optional<int> i) {
+  using Field = google::protobuf::FieldDescriptor;
+  const google::protobuf::Reflection& look = *message.GetReflection();
+  switch (field.cpp_type()) {
+    case Field::CPPTYPE_INT32:
+      return i ? look.GetRepeatedInt32(message, &field, *i) : look.GetInt32(message, &field);
+    case Field::CPPTYPE_INT64:
+      return i ? look.GetRepeatedInt64(message, &field, *i) : look.GetInt64(message, &field);
+    case Field::CPPTYPE_BOOL:
+      return i ? look.GetRepeatedBool(message, &field, *i) : look.GetBool(message, &field);
+    case Field::CPPTYPE_STRING:
+      return i ? look.GetRepeatedString(message, &field, *i) : look.GetString(message, &field);
+    case Field::CPPTYPE_MESSAGE:
+      return ObjectOf(i ? look.GetRepeatedMessage(message, &field, *i)
+                        : look.GetMessage(message, &field));
+    default:
+      assert(false && "no request has such a field");
+      return nullptr;
+  }
 }
 
 }  // namespace
@@ -157,6 +185,23 @@ Json ObjectOf(std::string_view query) {
     } else {
       object[name] = value;
     }
+  }
+  return object;
+}
+
+Json ObjectOf(const google::protobuf::Message& message) {
+  const google::protobuf::Reflection& look = *message.GetReflection();
+  std::vector<const google::protobuf::FieldDescriptor*> fields;
+  look.ListFields(message, &fields);
+  Json object = Json::object();
+  for (const auto* field : fields) {
+    Json& value = object[field->name()];
+    if (!field->is_repeated()) {
+      value = ValueOf(message, *field, std::nullopt);
+      continue;
+    }
+    for (int i = 0; i < look.FieldSize(message, field); ++i)
+      value.push_back(ValueOf(message, *field, i));
   }
   return object;
 }

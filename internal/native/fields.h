@@ -17,6 +17,10 @@
 
 #include "base/result.h"
 
+namespace google::protobuf {
+class Message;
+}  // namespace google::protobuf
+
 namespace encke::native {
 
 using Json = nlohmann::json;
@@ -62,6 +66,9 @@ Result<Json> ParseObject(std::string_view body);
 // The query as an object: lists are repeated parameters, numbers and true/false are recognized by
 // the fields' kinds in fields.cc; unknown names are kept as text, to be refused by name.
 Json ObjectOf(std::string_view query);
+
+// The fields that are set, under their names.
+Json ObjectOf(const google::protobuf::Message& message);
 
 bool ValidUtf8(std::string_view text);
 std::string Base64(std::string_view bytes);

@@ -164,6 +164,24 @@ Read<Push> ReadPush(const Json& object, const std::string& at, std::string* body
   return Done(in, std::move(out));
 }
 
+std::string PlaceInBatch(std::size_t i) { return "pushes[" + std::to_string(i) + "]."; }
+
+Read<std::vector<Push>> ReadBatch(const Json& object) {
+  Fields in(object);
+  const Json* list = in.Raw("pushes");
+  if (list == nullptr || !list->is_array() || list->empty() || list->size() > kBatchMax) {
+    in.Refuse("pushes", "must be a list of 1 to 1000 pushes");
+  }
+  if (auto fault = in.Finish()) return *fault;
+  std::vector<Push> pushes;
+  for (std::size_t i = 0; i < list->size(); ++i) {
+    auto push = ReadPush((*list)[i], PlaceInBatch(i), nullptr);
+    if (auto* fault = std::get_if<Fault>(&push)) return std::move(*fault);
+    pushes.push_back(std::move(std::get<Push>(push)));
+  }
+  return pushes;
+}
+
 Read<Push> ReadKick(const Json& object) {
   Fields in(object);
   Push out;

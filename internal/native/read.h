@@ -31,6 +31,9 @@ using Read = std::variant<T, Fault>;
 
 // body: null = `body` or `body_base64` is a field, else these bytes.
 Read<push::Push> ReadPush(const Json& object, const std::string& at, std::string* body);
+// {"pushes": [...]}
+Read<std::vector<push::Push>> ReadBatch(const Json& object);
+std::string PlaceInBatch(std::size_t i);  // what stands before the names of fields
 Read<push::Push> ReadKick(const Json& object);
 Read<push::Push> ReadMove(const Json& object, push::What what);  // join or leave
 

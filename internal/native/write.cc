@@ -40,6 +40,8 @@ Json FaultJson(const Fault& fault) {
   return {{"error", {{"field", fault.field}, {"message", fault.text}}}};
 }
 
+Fault NoReport() { return {"id", "no report of it: it did not ask for one, or is long ago"}; }
+
 int StatusOf(Errc code) {
   switch (code) {
     case Errc::kInvalid:

@@ -19,6 +19,7 @@ namespace encke::native {
 
 web::HttpReply JsonReply(int status, const Json& json);
 Json FaultJson(const Fault& fault);
+Fault NoReport();  // of a push
 // 404, 503 (may pass) or 500.
 int StatusOf(Errc code);
 Json ErrorJson(const Error& error);

@@ -20,7 +20,7 @@
 #include "base/clock.h"
 #include "base/metrics.h"
 #include "presence/session_ports.h"
-#include "rpc/session_stream.h"
+#include "rpc/streams.h"
 
 namespace encke::presence {
 

@@ -9,7 +9,7 @@
 #include "base/threads.h"
 #include "base/units.h"
 #include "rpc/server.h"
-#include "rpc/session_stream.h"
+#include "rpc/streams.h"
 #include "uplink/logic_queue.h"
 
 namespace encke::uplink {

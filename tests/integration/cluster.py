@@ -163,7 +163,7 @@ class Cluster:
                        for i in range(comets)]
         first = self.comets[0].doors if comets else {"tcp": 3101, "ws": 3102}
         shared |= {f"ENCKE_NODE_{d.upper()}_PORT": str(first[d]) for d in ("tcp", "ws")}
-        self.logics = [self.daemon("logic", i + 1, ["http", "grpc", "admin"], shared)
+        self.logics = [self.daemon("logic", i + 1, ["http", "grpc", "push_grpc", "admin"], shared)
                        for i in range(logics)]
         self.jobs = [self.daemon("job", i + 1, ["admin"], shared) for i in range(jobs)]
         self.open_clients = []

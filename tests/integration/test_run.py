@@ -14,7 +14,7 @@ from backend import Backend
 from cluster import BUILD, HOST, ROOT, Process, await_port
 from goim_client import TcpClient
 
-DOORS = [3101, 3102, 3105, 3109, 3111, 3115, 3119, 3125]
+DOORS = [3101, 3102, 3105, 3109, 3111, 3113, 3115, 3119, 3125]
 
 
 def usable(port):

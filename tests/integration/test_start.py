@@ -59,7 +59,7 @@ def test_check_config_accepts_what_we_ship(kind):
                                         ("comet", "admin"), ("logic", "http"), ("logic", "grpc"),
                                         ("logic", "admin"), ("job", "admin")])
 def test_port_in_use(shared_cluster, kind, door):
-    doors = {d: free_port() for d in ("tcp", "ws", "grpc", "admin", "http")}
+    doors = {d: free_port() for d in ("tcp", "ws", "grpc", "admin", "http", "push_grpc")}
     env = {f"ENCKE_{d.upper()}_LISTEN": f"{HOST}:{port}" for d, port in doors.items()}
     env |= {"ENCKE_NATS_SERVERS": f"nats://{HOST}:{shared_cluster.nats_port}",
             "ENCKE_REDIS_ADDRESS": f"{HOST}:{shared_cluster.redis_port}",
@@ -74,6 +74,7 @@ def test_open_door_without_api_key_is_refused(shared_cluster):
     """The push API must not face the world without a key."""
     env = {"ENCKE_HTTP_LISTEN": f"0.0.0.0:{free_port()}", "ENCKE_LOG_LEVEL": "error",
            "ENCKE_GRPC_LISTEN": f"{HOST}:{free_port()}",
+           "ENCKE_PUSH_GRPC_LISTEN": f"{HOST}:{free_port()}",
            "ENCKE_ADMIN_LISTEN": f"{HOST}:{free_port()}",
            "ENCKE_NATS_SERVERS": f"nats://{HOST}:{shared_cluster.nats_port}",
            "ENCKE_REDIS_ADDRESS": f"{HOST}:{shared_cluster.redis_port}"}

@@ -48,12 +48,12 @@ TEST(ApiKeys, BeyondLoopbackNeedsAKey) {
   const auto some = ApiKeys::Make({"alpha"});
   ASSERT_TRUE(none && some);
   for (const char* address : {"127.0.0.1:3111", "127.8.9.1:0", "[::1]:3111", "localhost:3111"}) {
-    EXPECT_TRUE(none->MayListen(address)) << address;
+    EXPECT_TRUE(none->MayListen("http.listen", address)) << address;
   }
   for (const char* address : {"0.0.0.0:3111", ":3111", "[::]:3111", "10.0.0.1:3111", "logic:3111",
                               "localhost.evil:1", "127.0.0.1.evil:1"}) {
-    EXPECT_FALSE(none->MayListen(address)) << address;
-    EXPECT_TRUE(some->MayListen(address)) << address;
+    EXPECT_FALSE(none->MayListen("http.listen", address)) << address;
+    EXPECT_TRUE(some->MayListen("http.listen", address)) << address;
   }
 }
 

@@ -29,6 +29,7 @@ TEST(LogicConfig, TheShippedFileSaysTheDefaults) {
   EXPECT_EQ(a.api_keys, b.api_keys);
   EXPECT_EQ(a.admin_listen, b.admin_listen);
   EXPECT_EQ(a.grpc.address, b.grpc.address);
+  EXPECT_EQ(a.push_grpc.address, b.push_grpc.address);
   EXPECT_EQ(a.auth.mode, b.auth.mode);
   EXPECT_EQ(a.auth.jwt.leeway, b.auth.jwt.leeway);
   EXPECT_EQ(a.auth.jwt.require_exp, b.auth.jwt.require_exp);
@@ -82,6 +83,9 @@ TEST(LogicConfig, OpenAuthStaysAtHomeUnlessAllowed) {
 
 TEST(LogicConfig, TheApiStaysAtHomeWithoutKeys) {
   EXPECT_NE(Wrong("http: {listen: \"0.0.0.0:3111\"}\nauth: {mode: jwt}\n"), "");
+  const std::string by_grpc = "push_grpc: {listen: \"0.0.0.0:3113\"}\nauth: {mode: jwt}\n";
+  EXPECT_NE(Wrong(by_grpc).find("push_grpc.listen"), std::string::npos);
+  EXPECT_EQ(Wrong(by_grpc + "api: {keys: [\"k\"]}\n"), "");
 }
 
 TEST(LogicConfig, ReadsRegions) {

@@ -13,7 +13,7 @@
 
 #include "api/comet.pb.h"
 
-#include "rpc/push_stream.h"
+#include "rpc/streams.h"
 #include "rpc/server.h"
 
 namespace encke::rpc {

@@ -1,4 +1,4 @@
-#include "rpc/push_stream.h"
+#include "rpc/streams.h"
 
 #include <string>
 #include <thread>

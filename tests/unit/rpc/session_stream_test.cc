@@ -1,4 +1,4 @@
-#include "rpc/session_stream.h"
+#include "rpc/streams.h"
 
 #include <atomic>
 #include <future>

@@ -6,7 +6,7 @@
 
 #include "base/threads.h"
 #include "rpc/server.h"
-#include "rpc/session_stream.h"
+#include "rpc/streams.h"
 
 namespace encke::uplink {
 namespace {
