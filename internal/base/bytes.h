@@ -1,5 +1,6 @@
 #pragma once
-// Bytes: big-endian integers, and immutable shared buffers (encode once, share for ever).
+// Bytes: big-endian integers, immutable shared buffers (encode once, share for ever), and a hash
+// that stays the same for ever.
 //
 // Owner    SharedBytes: everybody who holds one; the bytes never change after Share().
 // Thread   any.
@@ -11,6 +12,14 @@
 #include <string_view>
 
 namespace encke {
+
+// FNV-1a, 64 bits: any language can compute it.
+constexpr std::uint64_t Fnv1a(std::string_view bytes) {
+  std::uint64_t hash = 14695981039346656037U;
+  for (const char c : bytes)
+    hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211U;
+  return hash;
+}
 
 using SharedBytes = std::shared_ptr<const std::string>;
 

@@ -9,6 +9,7 @@
 #include <thread>
 #include <unordered_map>
 
+#include "base/bytes.h"
 #include "base/threads.h"
 #include "bus/kv.h"
 #include "bus/push_log.h"
@@ -72,12 +73,7 @@ std::string_view TextMember(std::string_view json, std::string_view name) {
 
 int PartitionOf(std::string_view name, int partitions) {
   assert(partitions > 0);
-  std::uint64_t hash = 14695981039346656037ULL;
-  for (const char c : name) {
-    hash ^= static_cast<unsigned char>(c);
-    hash *= 1099511628211ULL;
-  }
-  return static_cast<int>(hash % static_cast<std::uint64_t>(partitions));
+  return static_cast<int>(Fnv1a(name) % static_cast<std::uint64_t>(partitions));
 }
 
 // reply := {"stream":"S","seq":7[,"duplicate":true]} |

@@ -74,7 +74,7 @@ void ReadVersion2(ConfigReader& in, CometConfig& out) {
   in.Key("version2.waiting_max", &t.waiting_max, 1, 100 * kMillion);
   in.Key("version2.request_timeout", &out.logic.request_timeout, milliseconds(100), minutes(1));
   in.Key("version2.sync_pushes_max", &t.sync_pushes_max, 1, 10'000);
-  in.Key("version2.sync_bytes_max", &t.sync_bytes_max, 4 * 1024, 16 * kMega);
+  in.Key("version2.sync_bytes_max", &t.sync_bytes_max, 4 * kKilo, 16 * kMega);
   in.Key("version2.publish_rate", &t.publish_rate, 0.01, 1e6);
   in.Key("version2.publish_burst", &t.publish_burst, 1, 1e6);
   for (const std::string& type : in.Children("rooms")) {

@@ -125,6 +125,7 @@ void Life::AwaitJobs(downlink::Interest& interest) {
   const auto told = std::make_shared<std::atomic<bool>>(false);
   registry_.Watch("job", [&interest, told](const std::vector<Instance>& jobs) {
     std::vector<std::string> names;
+    names.reserve(jobs.size());
     for (const Instance& job : jobs)
       names.push_back(job.id());
     interest.Expect(names);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/units.h"
 
 namespace encke::daemon {
 namespace {
@@ -17,8 +18,6 @@ using std::chrono::hours;
 using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
-
-constexpr std::int64_t kMega = 1024 * 1024;
 
 std::string HostName(std::string_view otherwise) {
   char name[256] = {};

@@ -19,7 +19,8 @@
 namespace encke::native {
 
 constexpr std::size_t kKeysMax = 10'000;
-constexpr std::size_t kListBytesMax = 256 * 1024;  // of keys together, so that an entry fits NATS
+constexpr std::size_t kListBytesMax =
+    std::size_t{256} * 1024;  // of keys together, so that an entry fits NATS
 constexpr std::size_t kRoomsMax = 1000;
 constexpr std::size_t kExcludedMax = 1000;
 constexpr std::size_t kNameBytesMax = 256;

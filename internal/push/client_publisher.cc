@@ -7,6 +7,7 @@
 
 #include "api/push.pb.h"
 
+#include "base/bytes.h"
 #include "base/clock.h"
 #include "timeline/plan.h"
 
@@ -21,10 +22,8 @@ std::string PushIdOf(const Request& request) {
   const Publish& ask = request.publish();
   if (ask.client_id().empty()) return NewUuid();
   const std::string who = request.mid() > 0 ? std::to_string(request.mid()) : request.key();
-  std::uint64_t hash = 14695981039346656037U;
-  for (const char c : who + "\n" + ask.room() + "\n" + ask.client_id())
-    hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211U;
-  return fmt::format("c{}-{:016x}", std::max<std::int64_t>(request.mid(), 0), hash);
+  return fmt::format("c{}-{:016x}", std::max<std::int64_t>(request.mid(), 0),
+                     Fnv1a(who + "\n" + ask.room() + "\n" + ask.client_id()));
 }
 
 Push PushOf(const Request& request) {

@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "base/bytes.h"
 #include "base/clock.h"
 #include "base/threads.h"
 
@@ -102,12 +103,7 @@ PushMsg MessageOf(const Push& push) {
 }
 
 // Parts of one push need names that a retry finds again, and that fit a header.
-std::string PartName(std::string_view part) {
-  std::uint64_t hash = 14695981039346656037U;
-  for (const char c : part)
-    hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211U;
-  return fmt::format("{:016x}", hash);
-}
+std::string PartName(std::string_view part) { return fmt::format("{:016x}", Fnv1a(part)); }
 
 }  // namespace
 
@@ -251,17 +247,18 @@ void Relay::ToKeys(const Job& job) {
 void Relay::ToMids(const Job& job) {
   const bool keep = job->push.keep && job->push.what == What::kSay;
   std::vector<Mid> mids;
+  std::unordered_set<Mid> seen;
   for (const Mid& mid : job->push.mids)
-    if (keep && mid.value() > 0 && std::find(mids.begin(), mids.end(), mid) == mids.end())
-      mids.push_back(mid);
+    if (keep && mid.value() > 0 && seen.insert(mid).second) mids.push_back(mid);
   if (mids.empty()) return FindMids(job);
   const auto missing = std::make_shared<std::atomic<std::size_t>>(mids.size());
   for (const Mid& mid : mids) {
     PushMsg message = job->message;
     message.set_mid(mid.value());
-    Append(job, timeline::InboxOf(mid), ports_.plan.inbox, message, [this, job, missing](Place) {
-      if (missing->fetch_sub(1) == 1) FindMids(job);
-    });
+    Append(job, timeline::InboxOf(mid), ports_.plan.inbox, message,
+           [this, job, missing](const Place&) {
+             if (missing->fetch_sub(1) == 1) FindMids(job);
+           });
   }
 }
 
@@ -295,7 +292,7 @@ void Relay::ToComet(const Job& job,
     entry.set_seq(inbox->seq);
     part += " " + inbox->timeline;
   }
-  Publish(job, bus::PartitionOf(comet.value(), ports_.partitions), part, std::move(entry));
+  Publish(job, bus::PartitionOf(comet.value(), ports_.partitions), part, entry);
 }
 
 void Relay::ToRoom(const Job& job, const RoomId& room, Sheaf* sheaf) {
@@ -310,14 +307,15 @@ void Relay::ToRoom(const Job& job, const RoomId& room, Sheaf* sheaf) {
       return sheaf->Add(partition, message.SerializeAsString(),
                         [job](const Status& stored) { job->End(stored); });
     }
-    return Publish(job, partition, part, std::move(message));
+    return Publish(job, partition, part, message);
   }
-  Append(job, room.value(), *kept, message, [this, job, partition, part, message](Place place) {
-    PushMsg numbered = message;
-    numbered.set_epoch(place.epoch);
-    numbered.set_seq(place.seq);
-    Publish(job, partition, part, std::move(numbered));
-  });
+  Append(job, room.value(), *kept, message,
+         [this, job, partition, part, message](const Place& place) {
+           PushMsg numbered = message;
+           numbered.set_epoch(place.epoch);
+           numbered.set_seq(place.seq);
+           Publish(job, partition, part, numbered);
+         });
 }
 
 // ---- storing ----------------------------------------------------------------------------------
@@ -358,7 +356,10 @@ void Relay::AppendOnce(const Job& job, store::Timelines::Entry entry, int attemp
                 });
 }
 
-void Relay::Publish(const Job& job, int partition, const std::string& part, PushMsg message) {
+void Relay::Publish(const Job& job,
+                    int partition,
+                    const std::string& part,
+                    const PushMsg& message) const {
   job->Begin();
   const std::string id = part.empty() ? job->push.id : job->push.id + "." + PartName(part);
   ports_.publish(partition, id, message.SerializeAsString(), [job](const auto& stored) {

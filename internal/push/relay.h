@@ -105,7 +105,10 @@ class Relay {
               const PushMsg& message,
               Numbers then);
   void AppendOnce(const Job& job, store::Timelines::Entry entry, int attempt, Numbers then);
-  void Publish(const Job& job, int partition, const std::string& part, PushMsg message);
+  void Publish(const Job& job,
+               int partition,
+               const std::string& part,
+               const PushMsg& message) const;
 
   RelayPorts ports_;
   RelayCounts counts_;
