@@ -109,6 +109,9 @@ class AskTable {
       }
       asked_.pop_front();
     }
+    // Without a stream nobody else takes them out.
+    while (!unsent_.empty() && !asks_.contains(unsent_.front()))
+      unsent_.pop_front();
     return given_up;
   }
 

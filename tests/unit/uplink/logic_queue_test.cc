@@ -77,6 +77,16 @@ TEST(LogicQueue, ARateHoldsConnectsBack) {
   EXPECT_EQ(fill(3 * kSecond), "-a ") << "only connects wait";
 }
 
+TEST(LogicQueue, WhatWasGivenUpUnsaidIsForgotten) {
+  Fixture f;
+  ASSERT_TRUE(f.queue.Arrive(Ask(1), kSecond));
+  ASSERT_TRUE(f.queue.Arrive(Ask(2), 3 * kSecond));
+  EXPECT_EQ(f.queue.connects().GiveUp(2 * kSecond), std::vector<std::uint64_t>{1});
+  EXPECT_FALSE(f.queue.empty());
+  EXPECT_EQ(f.queue.connects().GiveUp(4 * kSecond), std::vector<std::uint64_t>{2});
+  EXPECT_TRUE(f.queue.empty()) << "nothing waits for a stream";
+}
+
 TEST(LogicQueue, RepeatsGoodbyesOfTheLastSecondsFirst) {
   Fixture f;
   f.queue.Depart(Goodbye("old"));
