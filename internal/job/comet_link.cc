@@ -237,8 +237,9 @@ void CometLink::TickLater(State& s) {
     const auto self = weak.lock();
     if (!self) return;
     const auto stream = self->state_.With([&](State& state) {
-      state.tick_due = state.open && state.serial == serial;
-      return state.tick_due ? state.stream : nullptr;
+      if (!state.open || state.serial != serial) return decltype(state.stream)();
+      state.tick_due = true;
+      return state.stream;
     });
     if (stream) stream->Kick();
   });
