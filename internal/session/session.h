@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -47,9 +48,10 @@ struct Pending {
   std::string cookie;
   std::int16_t ver = 0;  // of the package that waits for its reply
   std::int32_t seq = 0;
-  ConnectReply answer;   // from kAdmitting on
-  std::string room;      // kMoving: where to
-  bool unasked = false;  // kMoving: a backend's will, nobody waits for a reply
+  ConnectReply answer;              // from kAdmitting on
+  std::string room;                 // kMoving: where to
+  bool unasked = false;             // kMoving: a backend's will, nobody waits for a reply
+  std::optional<std::string> then;  // kMoving: where a backend wants it after that; "" = nowhere
 };
 
 struct Session {

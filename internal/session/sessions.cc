@@ -218,6 +218,8 @@ void Sessions::FinishMove(net::Slot slot) {
     SendReplies(slot);
   }
   connections_.Resume(slot);
+  if (!pending->then) return;
+  pending->then->empty() ? LeaveRoom(slot) : Enter(slot, *pending->then);
 }
 
 std::int32_t Sessions::Online(net::Slot slot) const {

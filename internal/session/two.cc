@@ -84,11 +84,9 @@ void Sessions::Kick(net::Slot slot, const std::string& reason) {
 
 void Sessions::Enter(net::Slot slot, const std::string& room) {
   Session& s = slab_[slot];
-  if (s.stage == Stage::kMoving) {  // after the move that is under way
-    const std::uint32_t serial = connections_.Serial(slot);
-    return parts_.mail.Tell(options_.index, [slot, serial, room](Sessions& home) {
-      if (home.Alive(slot, serial)) home.Enter(slot, room);
-    });
+  if (s.stage == Stage::kMoving) {
+    s.pending->then = room;
+    return;
   }
   if (s.stage != Stage::kReady) return;
   if (s.guest) return talks_.Join(slot, room);
@@ -105,6 +103,10 @@ void Sessions::Exit(net::Slot slot, const std::string& room) {
   if (s.stage != Stage::kReady && s.stage != Stage::kMoving) return;
   if (s.guest) return talks_.Leave(slot, room);
   if (room == hub_.RoomOf(slot)) LeaveRoom(slot);
+  // What comes before it, in the log, is still under way.
+  if (s.stage == Stage::kMoving && room == s.pending->then.value_or(s.pending->room)) {
+    s.pending->then = "";
+  }
 }
 
 }  // namespace encke::session

@@ -150,6 +150,11 @@ void Talks::Settle(hub::Slot slot,
                    const client::Cursor& cursor,
                    client::Joined* in) {
   if (in->has_error()) return;
+  const bool inbox = TypeOf(in->room()) == kInboxType;
+  if (!inbox && !hub_.In(slot, in->room())) {
+    *in->mutable_error() = ErrorOf(client::Error::NOT_JOINED, "rooms", "was left meanwhile");
+    return;
+  }
   const Head* head = Find(heads, in->room());
   if (head == nullptr) return;
   Guest& guest = *host_.GuestOf(slot);
@@ -160,7 +165,6 @@ void Talks::Settle(hub::Slot slot,
   in->set_seq(head->seq());
   in->set_oldest(head->oldest());
   in->set_cursor(head->cursor());
-  const bool inbox = TypeOf(in->room()) == kInboxType;
   SyncWish wish{.room = in->room(), .epoch = cursor.epoch(), .after = cursor.seq()};
   if (inbox && cursor.epoch() == 0) {
     wish.epoch = head->epoch();
@@ -235,8 +239,13 @@ void Talks::OnLeave(hub::Slot slot, const wire::Package& package) {
 }
 
 void Talks::Leave(hub::Slot slot, const std::string& room) {
-  const Guest* guest = host_.GuestOf(slot);
-  if (guest == nullptr || !guest->welcome || !hub_.In(slot, room)) return;
+  Guest* guest = host_.GuestOf(slot);
+  if (guest == nullptr || !guest->welcome) return;
+  // A backend's join that waits for the jobs is called off; its client has not heard of it.
+  std::erase_if(guest->entries, [&room](const Entry& entry) {
+    return !entry.from_client && entry.rooms[0].room() == room;
+  });
+  if (!hub_.In(slot, room)) return;
   Forget(slot, room);
   client::LeaveReply reply;
   reply.add_rooms(room);

@@ -109,6 +109,40 @@ TEST(SessionsTwo, BackendsPutClientsIntoRoomsAndTakeThemOut) {
   EXPECT_EQ(world.sessions->hub().MembersHere("group://1"), 0U);
 }
 
+// A backend's commands take effect in the order of the log, although a join waits for the jobs.
+TEST(SessionsTwo, ABackendsLeaveCallsOffTheJoinBeforeIt) {
+  TwoWorld world;
+  auto two = world.Two("k1", {});
+  auto one = world.Tcp("k2");
+  const hub::Slot first = world.directory.Find("k1")[0].slot;
+  const hub::Slot second = world.directory.Find("k2")[0].slot;
+  for (const hub::Slot slot : {first, second}) {
+    world.sessions->Enter(slot, "group://1");
+    world.sessions->Exit(slot, "group://1");
+  }
+  EXPECT_TRUE(two->Silent());
+  EXPECT_EQ(world.sessions->hub().MembersHere("group://1"), 0U);
+  world.sessions->Enter(second, "group://1");
+  world.sessions->Enter(second, "group://2");
+  world.sessions->Exit(second, "group://2");
+  world.sessions->Enter(second, "group://3");
+  EXPECT_TRUE(world.Until([&] { return world.sessions->hub().RoomOf(second) == "group://3"; }));
+  EXPECT_EQ(world.sessions->session(second).stage, Stage::kReady);
+}
+
+TEST(SessionsTwo, ARoomThatWasLeftBeforeItsHeadCameIsNotCalledJoined) {
+  TwoWorld world;
+  auto two = world.Two("k1", {});
+  const hub::Slot slot = world.directory.Find("k1")[0].slot;
+  world.sessions->Enter(slot, "group://1");
+  ASSERT_TRUE(world.Until([&] { return !world.logic.requests.empty(); }));
+  world.sessions->Exit(slot, "group://1");
+  EXPECT_EQ(two->Next().op, wire::kOpLeaveReply);
+  world.AnswerHeads(1, 3);
+  const auto joined = two->Next().As<client::JoinReply>();
+  EXPECT_EQ(joined.rooms(0).error().code(), client::Error::NOT_JOINED);
+}
+
 TEST(SessionsTwo, WhoIsLeftOutHearsTheNumber) {
   TwoWorld world;
   auto two = world.Two("k1", {"group://1"});
