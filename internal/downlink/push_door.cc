@@ -16,6 +16,7 @@
 #include "base/threads.h"
 #include "downlink/delivery.h"
 #include "downlink/lines.h"
+#include "hub/room.h"
 
 namespace encke::downlink {
 namespace {
@@ -224,7 +225,10 @@ bool Stream::PlanKeys(const PushMsg& push, Parcel* parcel) {
   const auto number = static_cast<std::uint32_t>(parcel->orders.size() - 1);
   for (int i = 0; i < push.keys_size(); ++i) {
     const std::vector<hub::Home> homes = door_->directory.Find(push.keys(i));
-    if (homes.empty()) door_->counts.unknown_keys.Add();
+    if (homes.empty()) {
+      door_->counts.unknown_keys.Add();
+      hub::AddFate(parcel->orders.back().extras.get(), &hub::Fate::unknown);
+    }
     for (const hub::Home& home : homes) {
       assert(home.shard < parcel->steps.size());
       parcel->steps[home.shard].push_back(

@@ -1,5 +1,6 @@
 #pragma once
-// Reports: what became here of the pushes whose sender asked; told to logic in absolute values.
+// Reports: what became here of the pushes whose sender asked; told to logic in absolute values. All
+// entries of one push share a fate: those of its rooms, of its users, and one that job repaired.
 //
 // Owner    main of comet.
 // Thread   any: guarded inside; the counts of a fate are written by the shards.
@@ -11,6 +12,8 @@
 #include <list>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -40,10 +43,18 @@ class Reports {
     std::uint64_t told = 0;  // how many it matched when it was told last
     std::int64_t news_ms = -1;
   };
+  struct Table {
+    std::list<Entry> entries;                                                // the oldest first
+    std::unordered_map<std::string_view, std::list<Entry>::iterator> by_id;  // the key is in it
+    std::list<Entry>::iterator Erase(std::list<Entry>::iterator at) {
+      by_id.erase(at->id);
+      return entries.erase(at);
+    }
+  };
 
   const std::size_t pushes_max_;
   Counter forgotten_;
-  Guarded<std::list<Entry>> entries_;
+  Guarded<Table> table_;
 };
 
 inline PushReport ReportOf(const std::string& id, const hub::Fate& fate) {
@@ -69,20 +80,25 @@ inline PushReport ReportOf(const std::string& id, const hub::Fate& fate) {
 }
 
 inline std::shared_ptr<hub::Fate> Reports::Open(const std::string& push_id) {
-  auto fate = std::make_shared<hub::Fate>();
-  entries_.With([&](std::list<Entry>& entries) {
-    entries.push_back({.id = push_id, .fate = fate});
-    if (entries.size() <= pushes_max_) return;
-    entries.pop_front();
-    forgotten_.Add();
+  return table_.With([&](Table& table) {
+    const auto known = table.by_id.find(push_id);
+    if (known != table.by_id.end()) return known->second->fate;
+    auto fate = std::make_shared<hub::Fate>();
+    table.entries.push_back({.id = push_id, .fate = fate});
+    const auto last = std::prev(table.entries.end());
+    table.by_id.emplace(last->id, last);
+    if (table.entries.size() > pushes_max_) {
+      table.Erase(table.entries.begin());
+      forgotten_.Add();
+    }
+    return fate;
   });
-  return fate;
 }
 
 inline std::vector<PushReport> Reports::Collect(std::int64_t now_ms) {
-  return entries_.With([&](std::list<Entry>& entries) {
+  return table_.With([&](Table& table) {
     std::vector<PushReport> news;
-    for (auto at = entries.begin(); at != entries.end();) {
+    for (auto at = table.entries.begin(); at != table.entries.end();) {
       PushReport report = ReportOf(at->id, *at->fate);
       const std::uint64_t matched = report.counts().at("matched");
       if (matched != at->told || at->news_ms < 0) {
@@ -90,7 +106,7 @@ inline std::vector<PushReport> Reports::Collect(std::int64_t now_ms) {
         at->news_ms = now_ms;
         news.push_back(std::move(report));
       }
-      at = now_ms - at->news_ms > kQuietMs ? entries.erase(at) : std::next(at);
+      at = now_ms - at->news_ms > kQuietMs ? table.Erase(at) : std::next(at);
     }
     return news;
   });

@@ -64,7 +64,7 @@ TEST_F(PushDoorTest, WhatBecameOfAPushIsReportedWhenItsSenderAsks) {
   PushMsg room = ToRoom("live://1", "x");
   room.set_id("p1");
   room.set_report(true);
-  PushMsg keys = ToKeys({"k1", "k3"}, "y", 99);  // nobody accepts it
+  PushMsg keys = ToKeys({"k1", "k3", "gone"}, "y", 99);  // nobody accepts it
   keys.set_id("p2");
   keys.set_report(true);
   PushMsg late = room;
@@ -82,8 +82,20 @@ TEST_F(PushDoorTest, WhatBecameOfAPushIsReportedWhenItsSenderAsks) {
   EXPECT_EQ(first.at("sent"), 2U);
   EXPECT_EQ(first.at("dropped_slow"), 1U);
   EXPECT_EQ(news[1].counts().at("filtered"), 2U);
+  EXPECT_EQ(news[1].counts().at("unknown"), 1U);
   EXPECT_EQ(news[2].counts().at("expired"), 2U);
   EXPECT_TRUE(reports.Collect(20).empty());  // no news
+}
+
+TEST(Reports, EntriesOfOnePushAreToldTogether) {
+  Reports reports;
+  const auto room = reports.Open("a");
+  const auto other = reports.Open("a");
+  ++room->sent;
+  ++other->sent;
+  const auto news = reports.Collect(1);
+  ASSERT_EQ(news.size(), 1U);
+  EXPECT_EQ(news[0].counts().at("sent"), 2U);
 }
 
 TEST(Reports, TheOldestIsForgottenAndQuietOnesToo) {
