@@ -1,6 +1,8 @@
 #include "sequence/sequencer.h"
 
 #include <algorithm>
+#include <iterator>
+#include <limits>
 #include <utility>
 
 #include "base/log.h"
@@ -10,7 +12,7 @@ namespace encke::sequence {
 namespace {
 
 constexpr std::size_t kMissingMax = 1000;  // remembered per timeline
-constexpr int kAttempts = 3;  // each waits for Redis until its timeout
+constexpr int kAttempts = 3;               // each waits for Redis until its timeout
 
 }  // namespace
 
@@ -54,7 +56,9 @@ Sequencer::Verdict Sequencer::Begin(Line& line, const Place& place) {
   Verdict verdict;
   if (place.seq <= 1) return verdict;
   const std::uint64_t look = std::min<std::uint64_t>(options_.first_look, place.seq - 1);
-  for (Entry& entry : Read(place, place.seq - 1 - look)) {
+  // All or nothing: a hole within would be called delivered.
+  constexpr auto kAll = std::numeric_limits<std::size_t>::max();
+  for (Entry& entry : Read(place, place.seq - 1 - look, kAll)) {
     if (entry.time_ms < place.time_ms - options_.first_look_age.count()) {
       verdict.before.clear();  // what is younger must follow without a hole
       line.first = place.seq;
@@ -92,7 +96,7 @@ Sequencer::Verdict Sequencer::Fill(Line& line, const Place& place) {
       line.missing.push_back(expected);
     expected = upto;
   };
-  for (Entry& entry : Read(place, line.last)) {
+  for (Entry& entry : Read(place, line.last, options_.fill_bytes_max)) {
     if (entry.seq < expected || entry.seq >= place.seq) continue;
     miss(entry.seq);
     verdict.before.push_back(std::move(entry.push));
@@ -104,11 +108,14 @@ Sequencer::Verdict Sequencer::Fill(Line& line, const Place& place) {
   return verdict;
 }
 
-std::vector<Sequencer::Entry> Sequencer::Read(const Place& place, std::uint64_t after) {
+std::vector<Sequencer::Entry> Sequencer::Read(const Place& place,
+                                              std::uint64_t after,
+                                              std::size_t bytes_max) {
   std::vector<Entry> entries;
+  std::size_t bytes = 0;
   const std::int64_t now_ms = ports_.now_ms();
   while (now_ms >= paused_until_ms_ && after + 1 < place.seq &&
-         entries.size() < options_.fill_max) {
+         entries.size() < options_.fill_max && bytes < bytes_max) {
     auto page = ports_.read(place.timeline, place.epoch, after, place.seq);
     for (int n = 1; !page && n < kAttempts; ++n)
       page = ports_.read(place.timeline, place.epoch, after, place.seq);
@@ -120,6 +127,8 @@ std::vector<Sequencer::Entry> Sequencer::Read(const Place& place, std::uint64_t 
     }
     if (page->empty()) break;
     after = page->back().seq;
+    for (const Entry& entry : *page)
+      bytes += entry.push.size();
     std::move(page->begin(), page->end(), std::back_inserter(entries));
   }
   return entries;

@@ -11,7 +11,8 @@
 //
 // Owner    Reader.
 // Thread   the partition's.
-// Limit    timelines_max remembered, the longest silent goes first; fill_max entries a hole.
+// Limit    timelines_max remembered, the longest silent goes first; fill_max entries and about
+//          fill_bytes_max a hole, so that what leaves with one entry fits a message to a comet.
 
 #include <cstdint>
 #include <functional>
@@ -23,12 +24,14 @@
 #include "base/clock.h"
 #include "base/metrics.h"
 #include "base/result.h"
+#include "base/units.h"
 
 namespace encke::sequence {
 
 struct SequencerOptions {
   std::size_t timelines_max = 100'000;
   std::size_t fill_max = 1000;
+  std::size_t fill_bytes_max = 4 * kMega;
   std::size_t first_look = 16;         // entries before the first that is seen ...
   Duration first_look_age{1000};       // ... if they are no older than that
   Duration pause_after_failure{1000};  // the timelines are not asked again that soon
@@ -92,7 +95,7 @@ class Sequencer {
   Verdict Begin(Line& line, const Place& place);
   Verdict Late(Line& line, const Place& place);
   Verdict Fill(Line& line, const Place& place);
-  std::vector<Entry> Read(const Place& place, std::uint64_t after);
+  std::vector<Entry> Read(const Place& place, std::uint64_t after, std::size_t bytes_max);
 
   const SequencerOptions options_;
   const Ports ports_;

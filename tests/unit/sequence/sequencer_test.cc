@@ -76,6 +76,17 @@ TEST_F(SequencerTest, AHoleIsFilledAndWhatCameLateIsARepeat) {
   EXPECT_EQ(counts.holes.value(), 0u);
 }
 
+TEST_F(SequencerTest, AHoleIsFilledUpToSoManyBytes) {
+  Sequencer small(SequencerOptions{.fill_max = 100, .fill_bytes_max = 10}, Ports(), counts);
+  Keep(1, 30);
+  small.Take({"live://1", 1, 1, now_ms});
+  const auto verdict = small.Take({"live://1", 1, 30, now_ms});
+  EXPECT_EQ(verdict.before.size(), 6u);  // two pages of three
+  EXPECT_EQ(verdict.before.back(), "r7");
+  EXPECT_EQ(counts.holes.value(), 22u);
+  EXPECT_TRUE(small.Take({"live://1", 1, 8, now_ms}).route);
+}
+
 TEST_F(SequencerTest, WhatCannotBeHadIsCountedAndWelcomeLater) {
   Keep(4, 4);
   Take(1);
