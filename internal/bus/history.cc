@@ -6,6 +6,7 @@
 
 #include "api/push.pb.h"
 
+#include "base/bytes.h"
 #include "bus/kv.h"
 
 namespace encke::bus {
@@ -19,6 +20,10 @@ std::string StreamOf(const std::string& type) { return "ENCKE_HISTORY_" + type; 
 
 std::string Prefix(const HistoryLog::Place& place) {
   return "encke.history." + place.type + "." + HistoryToken(place.id) + ".";
+}
+
+std::string EpochOf(const HistoryLog::Place& place) {
+  return fmt::format("{}{}.*", Prefix(place), place.epoch);
 }
 
 std::string SubjectOf(const HistoryLog::Place& place) {
@@ -40,6 +45,18 @@ Result<Found> Get(const Nats& nats, const std::string& stream, jsDirectGetMsgOpt
   return Found{natsMsg_GetSequence(raw), std::string(DataOf(raw))};
 }
 
+// The first entry of the subject from this sequence of the stream on.
+Result<Found> GetNext(const Nats& nats,
+                      const std::string& stream,
+                      const std::string& subject,
+                      std::uint64_t from) {
+  jsDirectGetMsgOptions which;
+  jsDirectGetMsgOptions_Init(&which);
+  which.Sequence = from;
+  which.NextBySubject = subject.c_str();
+  return Get(nats, stream, which);
+}
+
 }  // namespace
 
 std::string HistoryToken(std::string_view id) {
@@ -54,10 +71,7 @@ std::string HistoryToken(std::string_view id) {
   }
   if (count > 0) token += kDigits[bits << (5 - count) & 31];
   if (token.size() <= kTokenMax) return token;
-  std::uint64_t hash = 14695981039346656037U;
-  for (const char c : id)
-    hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211U;
-  return fmt::format("z{:016x}", hash);  // no digit of base32hex
+  return fmt::format("z{:016x}", Fnv1a(id));  // no digit of base32hex
 }
 
 Status HistoryLog::Ensure(const HistoryOptions& options) const {
@@ -95,11 +109,7 @@ Result<std::vector<std::string>> HistoryLog::ReadBlock(const Place& place) const
   std::vector<std::string> payloads;
   std::uint64_t next = 1;
   while (payloads.size() < 2 * kBlock) {  // a number may be there twice, never often
-    jsDirectGetMsgOptions which;
-    jsDirectGetMsgOptions_Init(&which);
-    which.Sequence = next;
-    which.NextBySubject = subject.c_str();
-    auto found = Get(nats_, StreamOf(place.type), which);
+    auto found = GetNext(nats_, StreamOf(place.type), subject, next);
     if (!found && found.error().code == Errc::kNotFound) break;
     if (!found) return found.error();
     next = found->stream_seq + 1;
@@ -109,14 +119,19 @@ Result<std::vector<std::string>> HistoryLog::ReadBlock(const Place& place) const
 }
 
 Result<std::string> HistoryLog::Newest(const Place& place, Scope scope) const {
-  const std::string subject = scope == Scope::kAll ? Prefix(place) + ">"
-                              : scope == Scope::kEpoch
-                                  ? fmt::format("{}{}.*", Prefix(place), place.epoch)
-                                  : SubjectOf(place);
+  const std::string subject = scope == Scope::kAll     ? Prefix(place) + ">"
+                              : scope == Scope::kEpoch ? EpochOf(place)
+                                                       : SubjectOf(place);
   jsDirectGetMsgOptions which;
   jsDirectGetMsgOptions_Init(&which);
   which.LastBySubject = subject.c_str();
   auto found = Get(nats_, StreamOf(place.type), which);
+  if (!found) return found.error();
+  return std::move(found->payload);
+}
+
+Result<std::string> HistoryLog::Oldest(const Place& place) const {
+  auto found = GetNext(nats_, StreamOf(place.type), EpochOf(place), 1);
   if (!found) return found.error();
   return std::move(found->payload);
 }
@@ -141,11 +156,7 @@ Status HistoryLog::Purge(const Place& place) const {
   const std::string stream = StreamOf(place.type);
   const std::string subject = SubjectOf(place);
   for (std::uint64_t next = 1;;) {
-    jsDirectGetMsgOptions which;
-    jsDirectGetMsgOptions_Init(&which);
-    which.Sequence = next;
-    which.NextBySubject = subject.c_str();
-    const auto found = Get(nats_, stream, which);
+    const auto found = GetNext(nats_, stream, subject, next);
     if (!found && found.error().code == Errc::kNotFound) return Ok{};
     if (!found) return found.error();
     next = found->stream_seq + 1;

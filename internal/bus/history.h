@@ -53,6 +53,8 @@ class HistoryLog {
   // The newest entry of the place's id, of its epoch, or of its block.  kNotFound: there is none.
   enum class Scope : std::uint8_t { kAll, kEpoch, kBlock };
   Result<std::string> Newest(const Place& place, Scope scope) const;
+  // The oldest entry of the place's epoch.  kNotFound: there is none.
+  Result<std::string> Oldest(const Place& place) const;
   // Forgets what is up to place.seq, 0 = everything of the id.
   Status Purge(const Place& place) const;
 

@@ -87,6 +87,9 @@ timeline::ArchivePorts ArchiveIn(bus::HistoryLog& log) {
                                                : Scope::kBlock;
     return log.Newest(PlaceIn(name, epoch, seq), wide);
   };
+  ports.oldest = [&log](const auto& name, auto epoch) {
+    return log.Oldest(PlaceIn(name, epoch, 0));
+  };
   ports.purge = [&log](const auto& name, auto epoch, auto seq) {
     return log.Purge(PlaceIn(name, epoch, seq));
   };

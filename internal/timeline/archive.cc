@@ -36,6 +36,17 @@ Result<std::vector<store::TimelineEntry>> Archive::ReadBlock(const std::string& 
   return entries;
 }
 
+// Where the first block begins; blocks before it are gone, and each of them would cost a question.
+Result<std::uint64_t> Archive::FindFirst(const std::string& name, std::uint64_t epoch) const {
+  const auto payload = ports_.oldest(name, epoch);
+  if (!payload && payload.error().code == Errc::kNotFound) return std::uint64_t{0};
+  if (!payload) return payload.error();
+  PushMsg push;
+  if (!push.ParseFromString(*payload)) return std::uint64_t{0};
+  const std::uint64_t block = push.seq() / kBlock;
+  return block == 0 ? 0 : (block - 1) * kBlock;
+}
+
 Result<std::vector<store::TimelineEntry>> Archive::Read(const std::string& name,
                                                         std::uint64_t epoch,
                                                         std::uint64_t from,
@@ -43,6 +54,11 @@ Result<std::vector<store::TimelineEntry>> Archive::Read(const std::string& name,
                                                         std::size_t limit) const {
   std::vector<store::TimelineEntry> found;
   const bool back = to < from;
+  const auto first = FindFirst(name, epoch);
+  if (!first) return first.error();
+  if (std::max(from, to) < *first) return found;
+  from = std::max(from, *first);
+  to = std::max(to, *first);
   const std::uint64_t low = std::min(from, to);
   const std::uint64_t high = std::max(from, to);
   std::size_t bytes = 0;
@@ -59,6 +75,15 @@ Result<std::vector<store::TimelineEntry>> Archive::Read(const std::string& name,
     if (block == to / kBlock) return found;
     back ? --block : ++block;
   }
+}
+
+Status Archive::Purge(const std::string& name, std::uint64_t epoch, std::uint64_t seq) const {
+  if (epoch == 0 && seq > 0) {
+    const auto newest = FindNewest(name, 0);
+    if (!newest) return newest.error();
+    epoch = newest->epoch;
+  }
+  return ports_.purge(name, epoch, seq);
 }
 
 // Blocks that are gone are the oldest: they count as before any time.

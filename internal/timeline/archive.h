@@ -26,6 +26,8 @@ struct ArchivePorts {
   std::function<Result<std::string>(
       const std::string& name, Scope scope, std::uint64_t epoch, std::uint64_t seq)>
       newest;
+  // The oldest of an epoch, as the log has it: one of a race may stand behind it; kNotFound.
+  std::function<Result<std::string>(const std::string& name, std::uint64_t epoch)> oldest;
   // Up to seq of the epoch, or all (seq 0).
   std::function<Status(const std::string& name, std::uint64_t epoch, std::uint64_t seq)> purge;
 };
@@ -54,14 +56,14 @@ class Archive {
                                  std::uint64_t epoch,
                                  std::uint64_t newest,
                                  std::int64_t time_ms) const;
-  Status Purge(const std::string& name, std::uint64_t epoch, std::uint64_t seq) const {
-    return ports_.purge(name, epoch, seq);
-  }
+  // epoch 0: the newest.
+  Status Purge(const std::string& name, std::uint64_t epoch, std::uint64_t seq) const;
 
  private:
   Result<std::vector<store::TimelineEntry>> ReadBlock(const std::string& name,
                                                       std::uint64_t epoch,
                                                       std::uint64_t seq) const;
+  Result<std::uint64_t> FindFirst(const std::string& name, std::uint64_t epoch) const;
 
   const ArchivePorts ports_;
 };

@@ -1,0 +1,97 @@
+#include "timeline/archive.h"
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "api/push.pb.h"
+
+namespace encke::timeline {
+namespace {
+
+// One timeline, epoch 7, entries by number.
+struct Kept {
+  std::map<std::uint64_t, std::string> entries;
+  std::vector<std::uint64_t> blocks_read;
+  std::uint64_t purged_epoch = 0;
+
+  void Put(std::uint64_t seq) {
+    PushMsg push;
+    push.set_epoch(7);
+    push.set_seq(seq);
+    push.set_accepted_us(static_cast<std::int64_t>(seq) * 1'000'000);
+    entries[seq] = push.SerializeAsString();
+  }
+  ArchivePorts Ports() {
+    ArchivePorts ports;
+    ports.read = [this](const auto&, auto, auto seq) -> Result<std::vector<std::string>> {
+      blocks_read.push_back(seq / Archive::kBlock);
+      std::vector<std::string> found;
+      for (const auto& [number, payload] : entries)
+        if (number / Archive::kBlock == seq / Archive::kBlock) found.push_back(payload);
+      return found;
+    };
+    ports.newest = [this](const auto&, auto, auto, auto) { return Ask(entries.rbegin()->first); };
+    ports.oldest = [this](const auto&, auto) {
+      return Ask(entries.empty() ? 0 : entries.begin()->first);
+    };
+    ports.purge = [this](const auto&, auto epoch, auto) {
+      purged_epoch = epoch;
+      return Ok{};
+    };
+    return ports;
+  }
+  Result<std::string> Ask(std::uint64_t seq) const {
+    const auto found = entries.find(seq);
+    if (found == entries.end()) return Error{Errc::kNotFound, "nothing"};
+    return found->second;
+  }
+};
+
+std::string Numbers(const Result<std::vector<store::TimelineEntry>>& entries) {
+  std::string out;
+  if (!entries) return entries.error().text;
+  for (const store::TimelineEntry& entry : *entries)
+    out += std::to_string(entry.seq) + " ";
+  return out;
+}
+
+TEST(Archive, BlocksThatAreGoneAreNotAskedFor) {
+  Kept kept;
+  for (const std::uint64_t seq : {899'999, 900'000, 900'001})
+    kept.Put(seq);
+  const Archive archive(kept.Ports());
+  EXPECT_EQ(Numbers(archive.Read("a", 7, 1, 900'001, 2)), "899999 900000 ");
+  EXPECT_LE(kept.blocks_read.size(), 3U);
+  kept.blocks_read.clear();
+  EXPECT_EQ(Numbers(archive.Read("a", 7, 900'001, 1, 100)), "900001 900000 899999 ");
+  EXPECT_LE(kept.blocks_read.size(), 3U);
+  kept.blocks_read.clear();
+  EXPECT_EQ(Numbers(archive.Read("a", 7, 1, 500, 100)), "");
+  EXPECT_EQ(Numbers(archive.Read("a", 7, 500, 1, 100)), "");
+  EXPECT_TRUE(kept.blocks_read.empty());
+}
+
+TEST(Archive, AnEntryOfARaceMayStandBehindALaterOne) {
+  Kept kept;
+  kept.Put(99);
+  kept.Put(100);
+  ArchivePorts ports = kept.Ports();
+  ports.oldest = [&kept](const auto&, auto) { return kept.Ask(100); };
+  EXPECT_EQ(Numbers(Archive(ports).Read("a", 7, 1, 100, 10)), "99 100 ");
+}
+
+TEST(Archive, WhatRedisHasForgottenIsPurgedInItsNewestEpoch) {
+  Kept kept;
+  kept.Put(3);
+  const Archive archive(kept.Ports());
+  EXPECT_TRUE(archive.Purge("a", 0, 2));
+  EXPECT_EQ(kept.purged_epoch, 7U);
+  EXPECT_TRUE(archive.Purge("a", 5, 2));
+  EXPECT_EQ(kept.purged_epoch, 5U);
+}
+
+}  // namespace
+}  // namespace encke::timeline
