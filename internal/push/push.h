@@ -35,7 +35,6 @@ struct Push {
   std::vector<std::string> exclude_platforms;
   std::int64_t ttl_ms = 0;  // 0 = for ever
   bool report = false;
-  std::string conflate;
 
   std::string id;      // empty: a new one
   bool again = false;  // one of this id may have been accepted already
