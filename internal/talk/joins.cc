@@ -19,6 +19,8 @@ bool Has(const std::vector<client::Joined>& rooms, const std::string& room) {
                      [&room](const client::Joined& joined) { return joined.room() == room; });
 }
 
+client::Error Full() { return ErrorOf(client::Error::LIMIT, "rooms", "is in as many as it may"); }
+
 // One more room of the entry; a fault refuses it.
 void AddRoom(Entry* entry, const client::Cursor& cursor, Fault fault) {
   client::Joined joined;
@@ -57,14 +59,24 @@ void Talks::Enter(hub::Slot slot, const ConnectReply& answer) {
   Begin(slot, std::move(entry));
 }
 
-// Asks the jobs for every room that is not refused; the last one to be known goes on.
+// Asks the jobs for every room that is not refused; the last one to be known goes on.  Rooms over
+// the limit are refused here: what the jobs are asked for costs every one of them something.
 void Talks::Begin(hub::Slot slot, Entry entry) {
   Guest& guest = *host_.GuestOf(slot);
   const std::uint32_t number = entry.number = ++guest.entries_made;
   entry.waits = 1;  // ourselves, until all are asked
   std::vector<std::string> rooms;
-  for (const client::Joined& joined : entry.rooms)
-    if (!joined.has_error()) rooms.push_back(joined.room());
+  std::size_t inside = guest.welcome ? hub_.RoomCount(slot) : 0;
+  for (client::Joined& joined : entry.rooms) {
+    if (joined.has_error()) continue;
+    const bool known = guest.welcome && hub_.In(slot, joined.room());
+    if (known || inside++ < options_.rooms_max) {
+      rooms.push_back(joined.room());
+    } else {
+      *joined.mutable_error() = Full();
+      stats_.joins_refused.Add();
+    }
+  }
   entry.waits += rooms.size();
   guest.entries.push_back(std::move(entry));
   for (const std::string& room : rooms)
@@ -130,7 +142,7 @@ void Talks::EnterRooms(hub::Slot slot, Entry* entry) {
     if (joined.has_error()) continue;
     const bool inside = hub_.In(slot, joined.room());
     if (!inside && hub_.RoomCount(slot) >= options_.rooms_max) {
-      *joined.mutable_error() = ErrorOf(client::Error::LIMIT, "rooms", "is in as many as it may");
+      *joined.mutable_error() = Full();  // others were faster
     } else if (!host_.Join(slot, joined.room())) {
       *joined.mutable_error() = ErrorOf(client::Error::UNAVAILABLE, "", "no more rooms here");
     } else {

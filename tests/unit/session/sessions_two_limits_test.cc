@@ -169,6 +169,7 @@ TEST(SessionsTwo, RoomsAreBoundedPerClient) {
   const auto reply = two.Next().As<client::ConnectReply>();
   EXPECT_FALSE(reply.rooms(1).has_error());
   EXPECT_EQ(reply.rooms(2).error().code(), Error::LIMIT);
+  EXPECT_EQ(world.interest.rooms(), 2U) << "the jobs hear nothing of the third";
 }
 
 TEST(SessionsTwo, AWordThatDoesNotExistIsAnError) {
