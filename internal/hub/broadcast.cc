@@ -52,6 +52,7 @@ bool Broadcasts::Turn(std::int64_t now_us, std::size_t sends_max, Tally* tally) 
 void Broadcasts::DropExpired(std::deque<Walk>& queue) {
   while (!queue.empty() && queue.front().expires_us > 0 && wall_us_() > queue.front().expires_us) {
     counts_.expired.Add();
+    AddFate(queue.front().extras.get(), &Fate::expired);
     Finish(queue);
   }
 }

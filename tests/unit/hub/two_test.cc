@@ -200,7 +200,9 @@ TEST(TwoExpiry, ABroadcastEndsWhenItsTimeIsOver) {
   Hub hub(options, sink);
   for (Slot slot = 0; slot < 100; ++slot)
     hub.Enter(slot, Format::kTcp2, Key("k"), {1000});
-  Push push{.what = {.op = 1000, .body = "x"}, .expires_us = 150};
+  auto extras = std::make_shared<Extras>();
+  extras->fate = std::make_shared<Fate>();
+  Push push{.what = {.op = 1000, .body = "x"}, .extras = extras, .expires_us = 150};
   std::size_t reached = 0;
   hub.PushAll(push, 0, [&reached](std::size_t n) { reached = n; });
   hub.Flush(0);
@@ -210,6 +212,7 @@ TEST(TwoExpiry, ABroadcastEndsWhenItsTimeIsOver) {
   EXPECT_EQ(reached, 32U);
   EXPECT_EQ(sink.delivered, 32U);
   EXPECT_EQ(hub.counts().expired.value(), 1U);
+  EXPECT_EQ(extras->fate->expired.load(), 1U);
 }
 
 // Members of both versions come and go while messages gather and are walked: each gets exactly what
