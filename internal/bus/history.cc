@@ -79,18 +79,9 @@ Status HistoryLog::Ensure(const HistoryOptions& options) const {
   const std::string stream = StreamOf(options.type);
   const std::string subject = "encke.history." + options.type + ".>";
   const char* subjects[] = {subject.c_str()};
-  jsStreamConfig config;
-  jsStreamConfig_Init(&config);
-  config.Name = stream.c_str();
-  config.Subjects = subjects;
-  config.SubjectsLen = 1;
-  config.Retention = js_LimitsPolicy;
-  config.Storage = js_FileStorage;
+  jsStreamConfig config =
+      FileStream(stream, subjects, options.replicas, options.max_age, options.max_bytes);
   config.Discard = js_DiscardOld;
-  config.MaxAge = options.max_age.count() * kNsPerMs;
-  config.MaxBytes = options.max_bytes;
-  config.MaxMsgsPerSubject = -1;
-  config.Replicas = options.replicas;
   config.AllowDirect = true;
   config.Duplicates = std::int64_t{120'000} * kNsPerMs;
   return EnsureStream(NatsHandles::Js(nats_), config);

@@ -99,17 +99,9 @@ Status EnsureBucket(
   const std::string name = "KV_" + bucket;
   const std::string subject = "$KV." + bucket + ".>";
   const char* subjects[] = {subject.c_str()};
-  jsStreamConfig config;
-  jsStreamConfig_Init(&config);
-  config.Name = name.c_str();
-  config.Subjects = subjects;
-  config.SubjectsLen = 1;
+  jsStreamConfig config = FileStream(name, subjects, replicas, age, -1);
   config.MaxMsgsPerSubject = 1;
-  config.MaxBytes = -1;
-  config.MaxAge = age.count() * kNsPerMs;
   config.Discard = js_DiscardNew;
-  config.Storage = js_FileStorage;
-  config.Replicas = replicas;
   config.AllowRollup = true;
   config.DenyDelete = true;
   config.AllowDirect = true;
@@ -132,24 +124,34 @@ Status MakeLog(jsCtx* js, const LogOptions& options, Existing existing) {
   const std::string subject = options.subject + ".*";
   const std::string description = DescribeLog(options);
   const char* subjects[] = {subject.c_str()};
-  jsStreamConfig config;
-  jsStreamConfig_Init(&config);
-  config.Name = options.stream.c_str();
+  jsStreamConfig config =
+      FileStream(options.stream, subjects, options.replicas, options.max_age, options.max_bytes);
   config.Description = description.c_str();
-  config.Subjects = subjects;
-  config.SubjectsLen = 1;
-  config.Retention = js_LimitsPolicy;
-  config.Storage = js_FileStorage;
   config.Discard = js_DiscardNew;
-  config.MaxAge = options.max_age.count() * kNsPerMs;
-  config.MaxBytes = options.max_bytes;
-  config.MaxMsgsPerSubject = -1;
-  config.Replicas = options.replicas;
   config.Duplicates = std::min(options.duplicate_window, options.max_age).count() * kNsPerMs;
   return EnsureStream(js, config, existing);
 }
 
 }  // namespace
+
+jsStreamConfig FileStream(const std::string& name,
+                          const char** subject,
+                          int replicas,
+                          Duration age,
+                          std::int64_t bytes) {
+  jsStreamConfig config;
+  jsStreamConfig_Init(&config);
+  config.Name = name.c_str();
+  config.Subjects = subject;
+  config.SubjectsLen = 1;
+  config.Retention = js_LimitsPolicy;
+  config.Storage = js_FileStorage;
+  config.MaxAge = age.count() * kNsPerMs;
+  config.MaxBytes = bytes;
+  config.MaxMsgsPerSubject = -1;
+  config.Replicas = replicas;
+  return config;
+}
 
 Status EnsureStream(jsCtx* js, jsStreamConfig& want) {
   return EnsureStream(js, want, Existing::kChange);
