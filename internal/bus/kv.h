@@ -47,11 +47,8 @@ Error NatsError(natsStatus status, std::string_view what, jsErrCode code = {});
 // An inbox subject of our own.
 std::string NewInbox();
 // A stream of one subject on disk, kept by age and size; it points into what it was given.
-jsStreamConfig FileStream(const std::string& name,
-                          const char** subject,
-                          int replicas,
-                          Duration age,
-                          std::int64_t bytes);
+jsStreamConfig FileStream(
+    const std::string& name, const char** subject, int replicas, Duration age, std::int64_t bytes);
 // Creates the stream, or brings the limits of an existing one to what is wanted.
 Status EnsureStream(jsCtx* js, jsStreamConfig& want);
 std::string_view DataOf(const natsMsg* msg);

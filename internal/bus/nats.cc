@@ -134,11 +134,8 @@ Status MakeLog(jsCtx* js, const LogOptions& options, Existing existing) {
 
 }  // namespace
 
-jsStreamConfig FileStream(const std::string& name,
-                          const char** subject,
-                          int replicas,
-                          Duration age,
-                          std::int64_t bytes) {
+jsStreamConfig FileStream(
+    const std::string& name, const char** subject, int replicas, Duration age, std::int64_t bytes) {
   jsStreamConfig config;
   jsStreamConfig_Init(&config);
   config.Name = name.c_str();

@@ -25,7 +25,7 @@ struct GrpcCounts {
 class GrpcApi {
  public:
   struct Options {
-    std::size_t body_bytes_max = 512 * 1024;
+    std::size_t body_bytes_max = std::size_t{512} * 1024;
     std::int64_t calls_max = 8192;
   };
   GrpcApi(NativePorts ports, const auth::ApiKeys& keys, const Options& options);

@@ -13,8 +13,8 @@
 
 #include "api/comet.pb.h"
 
-#include "rpc/streams.h"
 #include "rpc/server.h"
+#include "rpc/streams.h"
 
 namespace encke::rpc {
 

@@ -1,11 +1,10 @@
-#include "rpc/streams.h"
-
 #include <string>
 #include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
 
+#include "rpc/streams.h"
 #include "unit/rpc/black_hole.h"
 #include "unit/rpc/peers.h"
 

@@ -1,5 +1,3 @@
-#include "rpc/streams.h"
-
 #include <atomic>
 #include <future>
 #include <memory>
@@ -8,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "rpc/server.h"
+#include "rpc/streams.h"
 
 namespace encke::rpc {
 namespace {
