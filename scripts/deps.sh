@@ -12,7 +12,7 @@ build=(g++ cmake ninja-build pkg-config git curl ccache mold
   libnats-dev nats-server protobuf-compiler libprotobuf-dev libgrpc++-dev protobuf-compiler-grpc
   libhiredis-dev redis-server libwebsockets-dev libwebsockets-evlib-ev libev-dev
   libyaml-cpp-dev libspdlog-dev nlohmann-json3-dev libgtest-dev libgmock-dev libbenchmark-dev
-  libssl-dev openssl python3 python3-pytest python3-protobuf python3-yaml)
+  libssl-dev libcurl4-openssl-dev openssl python3 python3-pytest python3-protobuf python3-yaml)
 browser=(chromium)
 counters=(strace valgrind)
 lint=(clang clang-tidy clang-format libclang-rt-14-dev)

@@ -22,6 +22,7 @@ HOMES = {
     "grpcpp/": "rpc",
     "yaml-cpp/": "base",
     "spdlog/": "base",
+    "curl/": "webhook",
     "nlohmann/": ("auth", "native"),
 }
 # Words that are refused outside base, and what to say instead.

@@ -52,10 +52,13 @@ Status Run(const logic::LogicConfig& config, const std::string& path) {
   push::Relay relay(logic::WithArchive(push::RealRelayPorts(presence, publisher, timelines, reports,
                                                             config.timelines, config.push_log),
                                        archive));
-  const auto upstream = logic::UpstreamOn(**nats, config.upstream_subject);  // what clients say
+  auto hook = encke::webhook::Webhook::Make(config.webhook);
+  if (!hook) return hook.error();
+  const logic::Backends backends{config, **nats, **hook};  // who hears what clients say
   push::ClientPublisher client(
       config.client_publish,
-      [&relay](auto push, auto done) { relay.Accept(std::move(push), std::move(done)); }, upstream);
+      [&relay](auto push, auto done) { relay.Accept(std::move(push), std::move(done)); },
+      [&backends](auto type, const auto& said) { backends.Tell(type, said); });
   timeline::History history(timelines, config.timelines, logic::ArchiveIn(archive));
   timeline::Asks asks(
       timelines, history, config.timelines,
@@ -63,8 +66,7 @@ Status Run(const logic::LogicConfig& config, const std::string& path) {
   presence::StorePorts ports(
       sessions, online, presence,
       {[&asks](const auto& request, auto done) { asks.Ask(request, done); },
-       push::ReportInto(reports),
-       [&upstream](const auto& package) { upstream("raw", package.SerializeAsString()); }});
+       push::ReportInto(reports), [&backends](const auto& package) { backends.Hear(package); }});
   presence::SessionDoor door(**auth, ports, config.door);  // the comets' door
   encke::web::HttpServer http(config.http);                // the backends' door
   logic::HttpApi api(http, logic::HttpPorts::Of(relay, presence, **nodes), *keys);
@@ -78,7 +80,7 @@ Status Run(const logic::LogicConfig& config, const std::string& path) {
       {.metrics =
            [&] {
              return logic::MetricsText({**auth, door, presence, relay, client, timelines, asks, api,
-                                        native, push_api, http, redis, publisher, **nats});
+                                        native, push_api, http, redis, publisher, **nats, **hook});
            },
        .unready = [&](auto tell) { logic::WhyUnready(redis, **nats, registry, std::move(tell)); }});
   const auto service = encke::rpc::MakeSessionService(
@@ -94,7 +96,7 @@ Status Run(const logic::LogicConfig& config, const std::string& path) {
   if (auto port = admin.Start(); !port) return port.error();
 
   logic::Life life(config, path,
-                   {**auth, *keys, registry, door, http, **grpc, **push_grpc, publisher});
+                   {**auth, *keys, registry, door, http, **grpc, **push_grpc, publisher, **hook});
   life.Begin();
   life.WaitForStop();
   life.Leave();

@@ -83,7 +83,21 @@ void ReadTimelines(ConfigReader& in, LogicConfig& out) {
   in.Key("client_publish.op_max", &client.op_max, 0, 2'147'483'647);
   in.Key("client_publish.body_bytes_max", &client.body_bytes_max, 1, kMega);
   in.Key("client_publish.subject", &out.upstream_subject);
+  in.Key("client_publish.raw", &out.upstream_raw);
   in.Key("session.asks_max", &out.door.asks_max, 1, kMillion);
+}
+
+void ReadWebhook(ConfigReader& in, LogicConfig& out) {
+  webhook::WebhookOptions& hook = out.webhook;
+  in.Key("webhook.url", &hook.url);
+  in.Key("webhook.secret_file", &hook.secret_file);
+  in.Key("webhook.types", &out.webhook_types);
+  in.Key("webhook.timeout", &hook.timeout, milliseconds(100), minutes(1));
+  in.Key("webhook.retry_for", &hook.retry_for, milliseconds(0), hours(24));
+  in.Key("webhook.backoff_max", &hook.backoff_max, milliseconds(100), minutes(10));
+  in.Key("webhook.events_max", &hook.events_max, 1, kMillion);
+  in.Key("webhook.bytes_max", &hook.bytes_max, kMega, 1024 * kMega);
+  in.Key("webhook.batch_max", &hook.batch_max, 1, 1000);
 }
 
 void Derive(LogicConfig& out) {
@@ -138,6 +152,7 @@ Result<LogicConfig> Read(ConfigReader& in) {
   ReadBus(in, out);
   ReadNodes(in, out);
   ReadTimelines(in, out);
+  ReadWebhook(in, out);
   if (Status finished = daemon::FinishConfig(in, "logic", &out); !finished) {
     return finished.error();
   }

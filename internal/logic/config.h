@@ -25,6 +25,7 @@
 #include "store/sessions.h"
 #include "timeline/plan.h"
 #include "web/http_server.h"
+#include "webhook/webhook.h"
 
 namespace encke::logic {
 
@@ -44,7 +45,10 @@ struct LogicConfig : daemon::Config {
   presence::NodesOptions nodes;
   timeline::TimelinePlan timelines;
   push::ClientPublishOptions client_publish;
-  std::string upstream_subject = "encke.upstream";  // empty: backends are not told
+  std::string upstream_subject = "encke.upstream";  // empty: backends are not told by NATS
+  bool upstream_raw = false;                        // packages that are no publishes, too
+  webhook::WebhookOptions webhook;
+  std::vector<std::string> webhook_types = {"*"};
 
   bus::LogOptions push_log;
   bus::PublisherOptions publish;

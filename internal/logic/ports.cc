@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "logic/http_api.h"
 #include "logic/wiring.h"
+#include "native/write.h"
 #include "presence/presence.h"
 #include "push/relay.h"
 
@@ -103,18 +104,41 @@ push::RelayPorts WithArchive(push::RelayPorts ports, bus::HistoryLog& log) {
   return ports;
 }
 
-push::ClientPublisher::Tell UpstreamOn(const bus::Nats& nats, const std::string& subject) {
-  return [&nats, subject](std::string_view type, const std::string& payload) {
-    if (subject.empty()) return;
-    static log::RateLimit lines;
-    // A type is a client's word; blanks and dots would make another subject of it.
-    const bool plain = !type.empty() && std::all_of(type.begin(), type.end(), [](char c) {
-      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-             c == '_' || c == '-';
-    });
-    const Status told = nats.Tell(subject + "." + (plain ? std::string(type) : "other"), payload);
-    if (!told) log::WarnSome(lines, "upstream.not_told why=\"{}\"", told.error().text);
-  };
+namespace {
+
+// A type is a client's word; blanks and dots would make another subject of it.
+bool Plain(std::string_view type) {
+  return !type.empty() && std::all_of(type.begin(), type.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-';
+  });
+}
+
+void TellNats(const Backends& to, std::string_view type, const std::string& payload) {
+  static log::RateLimit lines;
+  const std::string last(Plain(type) ? type : "other");
+  const Status told = to.nats.Tell(to.config.upstream_subject + "." + last, payload);
+  if (!told) log::WarnSome(lines, "upstream.not_told why=\"{}\"", told.error().text);
+}
+
+bool Hooked(const Backends& to, std::string_view type) {
+  const auto& types = to.config.webhook_types;
+  return to.hook.on() && std::any_of(types.begin(), types.end(), [type](const std::string& one) {
+           return one == "*" || one == type;
+         });
+}
+
+}  // namespace
+
+void Backends::Tell(std::string_view type, const PushMsg& push) const {
+  if (!config.upstream_subject.empty()) TellNats(*this, type, push.SerializeAsString());
+  if (Hooked(*this, type)) hook.Put(native::EventText(type, push));
+}
+
+void Backends::Hear(const Upstream& package) const {
+  if (!config.upstream_raw) return;
+  if (!config.upstream_subject.empty()) TellNats(*this, "raw", package.SerializeAsString());
+  if (Hooked(*this, "raw")) hook.Put(native::EventText(package));
 }
 
 }  // namespace encke::logic

@@ -53,6 +53,7 @@ class Life {
     rpc::Server& grpc;
     rpc::Server& push_grpc;
     bus::Publisher& publisher;
+    webhook::Webhook& hook;
   };
   Life(const LogicConfig& config, std::string config_path, const Parts& parts);
 

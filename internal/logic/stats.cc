@@ -181,6 +181,21 @@ void WriteBus(MetricsWriter& out, const bus::Publisher& publisher, const bus::Na
   daemon::WriteNats(out, "logic", nats);
 }
 
+void WriteWebhook(MetricsWriter& out, const webhook::WebhookCounts& c) {
+  out.Level("encke_logic_webhook_waiting", "events not delivered yet", "", Value(c.waiting));
+  Family(out, "encke_logic_webhook_events_total", "what clients said, by what came of telling it",
+         "result")
+      .Add("delivered", c.delivered)
+      .Add("full", c.full)
+      .Add("refused", c.refused)
+      .Add("given_up", c.given_up)
+      .Add("left", c.left);
+  Family(out, "encke_logic_webhook_posts_total", "posts", "result")
+      .Add("taken", c.posts)
+      .Add("failed", c.posts_failed);
+  out.Spread("encke_logic_webhook_post_seconds", "one post", "", c.post_us, 1e-6);
+}
+
 }  // namespace
 
 std::string MetricsText(const LogicView& view) {
@@ -195,6 +210,7 @@ std::string MetricsText(const LogicView& view) {
   WriteHttp(out, view.http.counts());
   WriteRedis(out, view.redis);
   WriteBus(out, view.publisher, view.nats);
+  WriteWebhook(out, view.hook.counts());
   return out.Take();
 }
 

@@ -21,6 +21,7 @@
 #include "store/timelines.h"
 #include "timeline/asks.h"
 #include "web/http_server.h"
+#include "webhook/webhook.h"
 
 namespace encke::logic {
 
@@ -39,6 +40,7 @@ struct LogicView {
   const store::Redis& redis;
   const bus::Publisher& publisher;
   const bus::Nats& nats;
+  const webhook::Webhook& hook;
 };
 
 std::string MetricsText(const LogicView& view);

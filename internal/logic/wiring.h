@@ -5,14 +5,21 @@
 // Thread   main's, while it builds.
 // Limit    none.
 
+#include <string_view>
+
+#include "api/logic.pb.h"
+#include "api/push.pb.h"
+
 #include "base/result.h"
 #include "bus/history.h"
 #include "bus/nats.h"
+#include "logic/config.h"
 #include "native/api.h"
 #include "push/client_publisher.h"
 #include "push/relay.h"
 #include "timeline/archive.h"
 #include "timeline/plan.h"
+#include "webhook/webhook.h"
 
 namespace encke::logic {
 
@@ -27,7 +34,15 @@ Status EnsureHistories(const timeline::TimelinePlan& plan, const bus::HistoryLog
 timeline::ArchivePorts ArchiveIn(bus::HistoryLog& log);
 push::RelayPorts WithArchive(push::RelayPorts ports, bus::HistoryLog& log);
 
-// Tells backends on <subject>.<type>; an empty subject tells nobody.
-push::ClientPublisher::Tell UpstreamOn(const bus::Nats& nats, const std::string& subject);
+// Tells backends what clients say: on NATS <subject>.<type>, unless the subject is empty, and by
+// the webhook the types it is for.
+struct Backends {
+  const LogicConfig& config;
+  const bus::Nats& nats;
+  webhook::Webhook& hook;
+
+  void Tell(std::string_view type, const PushMsg& push) const;  // accepted publishes
+  void Hear(const Upstream& package) const;                     // whatever else clients send
+};
 
 }  // namespace encke::logic

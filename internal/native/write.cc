@@ -1,7 +1,5 @@
 #include "native/write.h"
 
-#include "api/push.pb.h"
-
 namespace encke::native {
 
 namespace {
@@ -13,6 +11,11 @@ void PutBody(Json& out, const std::string& body) {
   } else {
     out["body_base64"] = Base64(body);
   }
+}
+
+// Whatever is no UTF-8 is replaced.
+std::string Text(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 Json EntryJson(const store::TimelineEntry& entry) {
@@ -32,7 +35,7 @@ Json EntryJson(const store::TimelineEntry& entry) {
 web::HttpReply JsonReply(int status, const Json& json) {
   web::HttpReply reply;
   reply.status = status;
-  reply.body = json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  reply.body = Text(json);
   return reply;
 }
 
@@ -62,6 +65,38 @@ Json ErrorJson(const Error& error) {
   Json out = {{"error", {{"message", error.text}}}};
   if (StatusOf(error.code) == 503) out["error"]["retry"] = true;
   return out;
+}
+
+std::string EventText(std::string_view type, const PushMsg& push) {
+  Json out = {{"type", type},
+              {"id", push.id()},
+              {"time_us", push.accepted_us()},
+              {"from_mid", push.from_mid()},
+              {"op", push.operation()}};
+  if (push.room().empty()) {
+    out["to_mid"] = push.mid();
+  } else {
+    out["room"] = push.room();
+  }
+  PutBody(out, push.msg());
+  if (!push.client_id().empty()) out["client_id"] = push.client_id();
+  if (push.seq() != 0) {
+    out["epoch"] = push.epoch();
+    out["seq"] = push.seq();
+  }
+  return Text(out);
+}
+
+std::string EventText(const Upstream& package) {
+  Json out = {{"type", "raw"},
+              {"from_mid", package.mid()},
+              {"from_key", package.key()},
+              {"room", package.room()},
+              {"op", package.op()},
+              {"header_seq", package.seq()},
+              {"header_ver", package.ver()}};
+  PutBody(out, package.body());
+  return Text(out);
 }
 
 Json AcceptedJson(const push::Accepted& accepted) {

@@ -6,7 +6,11 @@
 // Limit    none.
 
 #include <string>
+#include <string_view>
 #include <vector>
+
+#include "api/logic.pb.h"
+#include "api/push.pb.h"
 
 #include "base/result.h"
 #include "native/fields.h"
@@ -23,6 +27,10 @@ Fault NoReport();  // of a push
 // 404, 503 (may pass) or 500.
 int StatusOf(Errc code);
 Json ErrorJson(const Error& error);
+
+// What a client said, as backends are told by the webhook.
+std::string EventText(std::string_view type, const PushMsg& push);
+std::string EventText(const Upstream& package);
 
 Json AcceptedJson(const push::Accepted& accepted);
 Json UserJson(std::int64_t mid, const std::vector<store::Place>& places);

@@ -5,8 +5,6 @@
 
 #include <fmt/format.h>
 
-#include "api/push.pb.h"
-
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "timeline/plan.h"
@@ -79,7 +77,7 @@ void ClientPublisher::TellBackends(const Request& request, const Accepted& accep
     push.set_epoch(accepted.places[0].epoch);
     push.set_seq(accepted.places[0].seq);
   }
-  tell_(ask.room().empty() ? "user" : timeline::TypeOf(ask.room()), push.SerializeAsString());
+  tell_(ask.room().empty() ? "user" : timeline::TypeOf(ask.room()), push);
 }
 
 // Empty: nothing against it.

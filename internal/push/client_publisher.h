@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "api/logic.pb.h"
+#include "api/push.pb.h"
 
 #include "base/metrics.h"
 #include "push/push.h"
@@ -38,7 +39,7 @@ class ClientPublisher {
   using Accept = std::function<void(Push, OnAccepted)>;  // Relay's
   using Answer = std::function<void(Reply)>;
   // Backends hear of what was accepted; `type` is that of the room, or "user".
-  using Tell = std::function<void(std::string_view type, const std::string& push_msg)>;
+  using Tell = std::function<void(std::string_view type, const PushMsg&)>;
   ClientPublisher(ClientPublishOptions options, Accept accept, Tell tell = {});
   ClientPublisher(const ClientPublisher&) = delete;
   ClientPublisher& operator=(const ClientPublisher&) = delete;

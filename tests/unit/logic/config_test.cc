@@ -66,6 +66,16 @@ TEST(LogicConfig, TheShippedFileSaysTheDefaults) {
   EXPECT_EQ(a.nodes.backoff_jitter, b.nodes.backoff_jitter);
   EXPECT_EQ(a.nodes.regions, b.nodes.regions);
   EXPECT_EQ(a.door.heartbeat, Duration(480'000));
+  EXPECT_EQ(a.upstream_subject, b.upstream_subject);
+  EXPECT_EQ(a.upstream_raw, b.upstream_raw);
+  EXPECT_EQ(a.webhook.url, b.webhook.url);
+  EXPECT_EQ(a.webhook_types, b.webhook_types);
+  EXPECT_EQ(a.webhook.timeout, b.webhook.timeout);
+  EXPECT_EQ(a.webhook.retry_for, b.webhook.retry_for);
+  EXPECT_EQ(a.webhook.backoff_max, b.webhook.backoff_max);
+  EXPECT_EQ(a.webhook.events_max, b.webhook.events_max);
+  EXPECT_EQ(a.webhook.bytes_max, b.webhook.bytes_max);
+  EXPECT_EQ(a.webhook.batch_max, b.webhook.batch_max);
 }
 
 TEST(LogicConfig, UnknownKeysRefuseToStart) {

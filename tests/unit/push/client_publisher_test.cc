@@ -4,8 +4,6 @@
 
 #include <gtest/gtest.h>
 
-#include "api/push.pb.h"
-
 namespace encke::push {
 namespace {
 
@@ -43,9 +41,7 @@ class ClientPublisherTest : public ::testing::Test {
                               pushes.push_back(std::move(push));
                               accepts.push_back(std::move(done));
                             },
-                            [this](std::string_view type, const std::string& bytes) {
-                              PushMsg push;
-                              ASSERT_TRUE(push.ParseFromString(bytes));
+                            [this](std::string_view type, const PushMsg& push) {
                               told += std::string(type) + " " + push.room() + " " + push.msg() +
                                       " from " + std::to_string(push.from_mid()) + " #" +
                                       std::to_string(push.seq()) + "\n";
