@@ -27,15 +27,21 @@ using encke::Status;
 
 namespace {
 
+encke::Result<std::unique_ptr<bus::Nats>> OpenBus(const logic::LogicConfig& config) {
+  auto nats = bus::Nats::Connect(config.nats);
+  if (!nats) return nats;
+  if (auto made = (*nats)->EnsureLog(config.push_log); !made) return made.error();
+  if (auto made = (*nats)->EnsureBuckets(config.registry_replicas); !made) return made.error();
+  return nats;
+}
+
 Status Run(const logic::LogicConfig& config, const std::string& path) {
   auto auth = auth::Auth::Make(config.auth);  // who may come
   if (!auth) return auth.error();
   auto keys = auth::ApiKeys::Make(config.api_keys);  // who may push
   if (!keys) return keys.error();
-  auto nats = bus::Nats::Connect(config.nats);
+  auto nats = OpenBus(config);
   if (!nats) return nats.error();
-  if (auto made = (*nats)->EnsureLog(config.push_log); !made) return made.error();
-  if (auto made = (*nats)->EnsureBuckets(config.registry_replicas); !made) return made.error();
 
   bus::Registry registry(**nats, config.registry);         // who else is alive
   store::Redis redis(config.redis);                        // what we remember
@@ -55,25 +61,21 @@ Status Run(const logic::LogicConfig& config, const std::string& path) {
   auto hook = encke::webhook::Webhook::Make(config.webhook);
   if (!hook) return hook.error();
   const logic::Backends backends{config, **nats, **hook};  // who hears what clients say
-  push::ClientPublisher client(
-      config.client_publish,
-      [&relay](auto push, auto done) { relay.Accept(std::move(push), std::move(done)); },
-      [&backends](auto type, const auto& said) { backends.Tell(type, said); });
+  const auto accept = [&relay](auto push, auto done) { relay.Accept(std::move(push), done); };
+  const auto told = [&backends](auto type, const auto& said) { backends.Tell(type, said); };
+  push::ClientPublisher client(config.client_publish, accept, told);
   timeline::History history(timelines, config.timelines, logic::ArchiveIn(archive));
-  timeline::Asks asks(
-      timelines, history, config.timelines,
-      [&client](const auto& request, auto done) { client.Ask(request, std::move(done)); });
-  presence::StorePorts ports(
-      sessions, online, presence,
-      {[&asks](const auto& request, auto done) { asks.Ask(request, done); },
-       push::ReportInto(reports), [&backends](const auto& package) { backends.Hear(package); }});
+  const auto publish = [&client](const auto& request, auto done) { client.Ask(request, done); };
+  timeline::Asks asks(timelines, history, config.timelines, publish);
+  const auto ask = [&asks](const auto& request, auto done) { asks.Ask(request, done); };
+  const auto hear = [&backends](const auto& package) { backends.Hear(package); };
+  presence::StorePorts ports(sessions, online, presence, {ask, push::ReportInto(reports), hear});
   presence::SessionDoor door(**auth, ports, config.door);  // the comets' door
   encke::web::HttpServer http(config.http);                // the backends' door
   logic::HttpApi api(http, logic::HttpPorts::Of(relay, presence, **nodes), *keys);
-  encke::native::NativeApi native(http, logic::NativePortsOf(relay, presence, reports, history),
-                                  *keys);
-  encke::native::GrpcApi push_api(logic::NativePortsOf(relay, presence, reports, history), *keys,
-                                  {.body_bytes_max = config.http.body_bytes_max});
+  const auto v1_ports = logic::NativePortsOf(relay, presence, reports, history);
+  encke::native::NativeApi native(http, v1_ports, *keys);
+  encke::native::GrpcApi push_api(v1_ports, *keys, {.body_bytes_max = config.http.body_bytes_max});
   if (config.demo) logic::ServeDemo(http);
   encke::daemon::Admin admin(
       config.admin_listen,  // the operators' door

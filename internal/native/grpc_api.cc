@@ -66,12 +66,16 @@ GrpcApi::GrpcApi(NativePorts ports, const auth::ApiKeys& keys, const Options& op
     : ports_(std::move(ports)), keys_(keys), options_(options) {}
 
 rpc::PushCalls GrpcApi::calls() {
-  return {Guard(&GrpcApi::Send), Guard(&GrpcApi::SendBatch), Guard(&GrpcApi::GetReport)};
+  rpc::PushCalls calls;
+  calls.send = Guard(&GrpcApi::Send);
+  calls.send_batch = Guard(&GrpcApi::SendBatch);
+  calls.get_report = Guard(&GrpcApi::GetReport);
+  return calls;
 }
 
 // Every call: counted, with a key, and not too many at once.
 template <class Ask, class Reply>
-rpc::Call<Ask, Reply> GrpcApi::Guard(void (GrpcApi::*handle)(const Ask&, Done<Reply>)) {
+rpc::Call<Ask, Reply> GrpcApi::Guard(void (GrpcApi::*handle)(const Ask&, const Done<Reply>&)) {
   return [this, handle](const rpc::Caller& caller, const Ask& ask, Done<Reply> done) {
     counts_.calls.Add();
     if (!keys_.Allow(caller.authorization, caller.api_key)) {
@@ -102,7 +106,7 @@ void GrpcApi::Fail(const Error& error, const Done<Reply>& done) {
   done({VerdictOf(error.code), error.text});
 }
 
-void GrpcApi::Send(const v1::PushRequest& ask, Done<v1::PushReply> done) {
+void GrpcApi::Send(const v1::PushRequest& ask, const Done<v1::PushReply>& done) {
   auto read = ReadPush(ObjectOf(ask), "", nullptr);
   if (const auto* fault = std::get_if<Fault>(&read)) return Refuse(Verdict::kInvalid, *fault, done);
   auto& push = std::get<push::Push>(read);
@@ -115,7 +119,7 @@ void GrpcApi::Send(const v1::PushRequest& ask, Done<v1::PushReply> done) {
   });
 }
 
-void GrpcApi::SendBatch(const v1::BatchRequest& ask, Done<v1::BatchReply> done) {
+void GrpcApi::SendBatch(const v1::BatchRequest& ask, const Done<v1::BatchReply>& done) {
   auto read = ReadBatch(ObjectOf(ask));
   if (const auto* fault = std::get_if<Fault>(&read)) return Refuse(Verdict::kInvalid, *fault, done);
   auto& pushes = std::get<std::vector<push::Push>>(read);
@@ -137,7 +141,7 @@ void GrpcApi::SendBatch(const v1::BatchRequest& ask, Done<v1::BatchReply> done) 
                     });
 }
 
-void GrpcApi::GetReport(const v1::ReportRequest& ask, Done<v1::ReportReply> done) {
+void GrpcApi::GetReport(const v1::ReportRequest& ask, const Done<v1::ReportReply>& done) {
   if (ask.id().empty()) return Refuse(Verdict::kInvalid, {"id", "is missing"}, done);
   ports_.report(ask.id(), [this, done, id = ask.id()](const auto& sums) {
     if (!sums) return Fail(sums.error(), done);

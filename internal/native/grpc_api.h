@@ -40,15 +40,15 @@ class GrpcApi {
   using Done = std::function<void(rpc::Answer<Reply>)>;
 
   template <class Ask, class Reply>
-  rpc::Call<Ask, Reply> Guard(void (GrpcApi::*handle)(const Ask&, Done<Reply>));
+  rpc::Call<Ask, Reply> Guard(void (GrpcApi::*handle)(const Ask&, const Done<Reply>&));
   template <class Reply>
   void Refuse(rpc::Verdict verdict, const Fault& fault, const Done<Reply>& done);
   template <class Reply>
   void Fail(const Error& error, const Done<Reply>& done);
 
-  void Send(const v1::PushRequest& ask, Done<v1::PushReply> done);
-  void SendBatch(const v1::BatchRequest& ask, Done<v1::BatchReply> done);
-  void GetReport(const v1::ReportRequest& ask, Done<v1::ReportReply> done);
+  void Send(const v1::PushRequest& ask, const Done<v1::PushReply>& done);
+  void SendBatch(const v1::BatchRequest& ask, const Done<v1::BatchReply>& done);
+  void GetReport(const v1::ReportRequest& ask, const Done<v1::ReportReply>& done);
 
   const NativePorts ports_;
   const auth::ApiKeys& keys_;
