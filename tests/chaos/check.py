@@ -1,0 +1,184 @@
+"""The exact-set check: what every client must have seen, and what it saw.
+
+Version 2, timelines: every accepted push once and in order.  A push may be missing only when the
+client was told to reload after it began, and the timeline does not hold it any more: the hole was
+told.  After a reload pushes may come once more (`again`): it says that what follows begins anew.
+
+Everything else (version 1, and what is outside timelines): every accepted push at least once by who
+was connected from before it began until `PATIENCE` after its answer, else a reason must name it.
+"""
+from collections import Counter, defaultdict
+
+PATIENCE = 40_000_000  # microseconds
+LATE = 1_000_000
+NAMED_WITHIN = 15_000_000
+LOG_LOST = 10_000_000  # what was accepted so shortly before the log was wiped may be lost with it
+
+
+class Row:
+    """One kind of fault."""
+
+    def __init__(self):
+        self.played = self.accepted = self.refused = self.late = 0
+        self.lost = self.repeated = self.disorder = self.unnamed = self.again = self.told = 0
+        self.named = Counter()
+        self.healed = []  # seconds, one per play
+
+    def add(self, other):
+        for name, value in vars(other).items():
+            if isinstance(value, Counter):
+                self.named.update(value)
+            elif isinstance(value, list):
+                self.healed += value
+            else:
+                setattr(self, name, getattr(self, name) + value)
+
+
+class Check:
+    def __init__(self, evidence, counts, windows, history):
+        self.evidence, self.counts, self.windows = evidence, counts, windows
+        self.history = history  # timeline -> bodies that it holds at the end
+        self.held = {}
+        self.rows = defaultdict(Row)
+        self.broken = []        # sentences
+        self.needless = 0       # reloads although Redis was left alone
+        self.repeats_plain = 0  # outside timelines, on one connection
+
+    def run(self):
+        for _, name, _ in self.windows.faults:
+            self.rows[name].played += 1
+        self.traffic()
+        for client in self.evidence.clients.values():
+            if client.version == 2:
+                for timeline in [*client.rooms, f"user://{client.mid}"]:
+                    if not timeline.startswith("live://"):
+                        self.follow(client, timeline)
+            self.attend(client)
+        return self
+
+    def row(self, push):
+        return self.rows[self.windows.at(push.began)[0]]
+
+    def fail(self, push, client, what):
+        self.broken.append(f"{what}: client {client.id} ({client.kind}), push {push.body} of kind "
+                           f"{push.kind}, {self.place(push.began)}")
+
+    def place(self, when):
+        name, start = self.windows.at(when)
+        return f"{(when - start) / 1e6:.2f} s after {name}" if start else "before the first fault"
+
+    # -- refusals, delays and healing -------------------------------------------------------------
+    def traffic(self):
+        last = {}  # start of a fault -> the last push that had trouble
+        for push in self.evidence.pushes:
+            row = self.row(push)
+            row.accepted += push.ok
+            row.refused += not push.ok
+            if not push.ok:
+                last[self.windows.at(push.began)[1]] = push.began
+        for client in self.evidence.clients.values():
+            for body, when in client.got.items():
+                push = self.evidence.bodies[body]
+                if push.ok and when > push.answered + LATE:
+                    self.row(push).late += 1
+                    start = self.windows.at(push.began)[1]
+                    last[start] = max(last.get(start, 0), push.began)
+        for when, name, _ in self.windows.faults:
+            self.rows[name].healed.append((last.get(when, when) - when) / 1e6)
+
+    # -- version 2, timelines ---------------------------------------------------------------------
+    def follow(self, client, timeline):
+        seen, ever, newest = set(), set(), 0
+        place, reloads = (0, 0), []
+        for when, verb, room, epoch, seq, body in client.events:
+            if room != timeline:
+                continue
+            if verb == "R":
+                reloads.append(when)
+                seen, newest, place = set(), 0, (0, 0)
+                self.judge_reload(client, timeline, when)
+                continue
+            push = self.evidence.bodies.get(body)
+            if body in seen:
+                self.row(push).repeated += 1
+                self.fail(push, client, f"a repeat in {timeline}")
+            elif body in ever:
+                self.row(push).again += 1
+            if epoch == place[0] and seq <= place[1]:
+                self.row(push).disorder += 1
+                self.fail(push, client, f"{timeline}: number {seq} after {place[1]}")
+            elif push.ok and push.answered < newest:
+                self.row(push).disorder += 1
+                self.fail(push, client, f"{timeline}: behind a push that began after its answer")
+            if push.ok:
+                newest = max(newest, push.began)
+            place = (epoch, seq)
+            seen.add(body)
+            ever.add(body)
+        for push in self.evidence.to.get(timeline, []):
+            if push.ok and push.body not in ever:
+                self.missing(client, timeline, push, reloads)
+
+    def missing(self, client, timeline, push, reloads):
+        if timeline not in self.held:
+            self.held[timeline] = self.history(timeline)
+        told = any(when > push.began for when in reloads)
+        if told and push.body not in self.held[timeline]:
+            self.row(push).told += 1
+            return
+        self.row(push).lost += 1
+        why = "the timeline holds it" if push.body in self.held[timeline] else "no reload was told"
+        self.fail(push, client, f"lost in {timeline} ({why})")
+
+    def judge_reload(self, client, timeline, when):
+        """A reload without any loss of Redis before it would be a false alarm."""
+        if not any(start < when and name.endswith("redis")
+                   for start, name, _ in self.windows.faults):
+            self.needless += 1
+            self.broken.append(f"a reload of {timeline} for nothing: client {client.id}, "
+                               f"{self.place(when)}")
+
+    # -- version 1, and what is in no timeline ----------------------------------------------------
+    def attend(self, client):
+        to = self.evidence.to
+        rooms = [room for room in client.rooms
+                 if client.version == 1 or room.startswith("live://")]
+        kinds = ["mid", "key"] + (["user"] if client.version == 1 else [])
+        for target in [*rooms, *(f"{kind}://{client.mid}" for kind in kinds), "all"]:
+            for push in to.get(target, []):
+                if push.ok and push.body not in client.got and client.covers(push, PATIENCE):
+                    self.judge_miss(client, push)
+        if client.version == 2:
+            self.count_repeats(client)
+
+    def judge_miss(self, client, push):
+        row = self.row(push)
+        name = self.name(client, push)
+        if name:
+            row.named[name] += 1
+        else:
+            row.unnamed += 1
+            self.fail(push, client, "missed, and nothing names it")
+
+    def name(self, client, push):
+        if push.unrouted:
+            return "answered as unrouted"
+        if any(push.began < when < push.answered + PATIENCE for when in client.lost_told):
+            return "told to the client"
+        for start, fault, _ in self.windows.faults:
+            if fault == "wipe nats" and push.began <= start + LATE and \
+                    push.answered >= start - LOG_LOST and \
+                    self.counts.total("encke_job_new_logs_total"):
+                return "log lost (encke_job_new_logs_total)"
+        names = self.counts.names(push, NAMED_WITHIN)
+        return names[0] if names else ""
+
+    def count_repeats(self, client):
+        seen, session = set(), 0
+        ups = [up for up, _ in client.sessions]
+        for when, verb, room, _, seq, body in client.events:
+            while session < len(ups) and ups[session] <= when:
+                session, seen = session + 1, set()
+            if verb == "P" and seq == 0:
+                self.repeats_plain += (room, body) in seen
+                seen.add((room, body))
