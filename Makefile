@@ -6,7 +6,7 @@ SRC     = $(shell git ls-files -co --exclude-standard '*.h' '*.cc')
 -include Makefile.local#            your own PRESET, CORES; ignored by git
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build run stop test fuzz bench bench-million lint format clean
+.PHONY: help deps build run stop test fuzz chaos bench bench-million lint format clean
 
 help:    ## print this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -27,6 +27,9 @@ fuzz:    ## fuzz every parser for TIME seconds each (default 60)
 	@test -f build/fuzz/build.ninja || cmake --preset fuzz
 	@cmake --build --preset fuzz --target fuzzers -j $(CORES)
 	@scripts/fuzz.sh build/fuzz $(or $(TIME),60)
+chaos: build ## kill everything, lose nothing: 10 seeds, half an hour; SEED=n SECONDS=n for one
+	@scripts/deps.sh test
+	@ENCKE_BUILD=$(BUILD) scripts/chaos.sh "$(SEED)" "$(SECONDS)"
 bench: build ## every claim on a small scale, in five minutes (bench/README.md)
 	@ENCKE_BUILD=$(BUILD) python3 bench/lab/short.py
 bench-million: build ## a million connections on this machine: the headline run

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdlib>
 #include <utility>
 
 namespace encke::store {
@@ -19,9 +20,13 @@ local function text(number) return string.format('%.0f', number) end
 local function seq_of(entry) return tonumber(string.match(entry[1], '^%d+')) end
 local function time_of(entry) return tonumber(entry[2][4]) end
 local function meta()
-  local m = redis.call('HMGET', KEYS[1], 'e', 'n', 'b', 'r')
+  local m = redis.call('HMGET', KEYS[1], 'e', 'n', 'b', 'r', 'x')
   if not m[1] then return nil end
-  return {e = tonumber(m[1]), n = tonumber(m[2]), b = tonumber(m[3]), r = m[4]}
+  return {e = tonumber(m[1]), n = tonumber(m[2]), b = tonumber(m[3]), r = m[4], x = m[5] or ''}
+end
+-- The last number that this epoch shares with an older one; nil: it shares none.
+local function shared(m, epoch)
+  return tonumber(string.match(' ' .. m.x, ' ' .. epoch .. ':(%d+)'))
 end
 -- Takes entries off the old end while `useless` says so, at most about `most` of them.
 local function shed(useless, first, most)
@@ -72,16 +77,21 @@ if m and ARGV[6] == '1' then
     end
     to = #batch > 0 and '(' .. batch[#batch][1]
   end
+  for _, had in ipairs(redis.call('ZRANGE', KEYS[3], 0, -1)) do
+    local seq, ms, id = string.match(had, '^(%d+) (%d+) (.*)$')
+    if id == ARGV[1] then return {text(m.e), seq, ms, '1', '0', '0'} end
+  end
 end
 local fresh = '0'
 local function begin()
   redis.call('DEL', KEYS[2])
-  m = {e = math.max(now_us, (m and m.e or 0) + 1), n = 0, b = 0}
+  m = {e = math.max(now_us, (m and m.e or 0) + 1), n = 0, b = 0, x = ''}
   fresh = '1'
 end
 if not m then
   begin()
 elseif m.r ~= run then
+  m.x = string.match(text(m.e) .. ':' .. text(m.n) .. ' ' .. m.x, '^%S*%s?%S*%s?%S*%s?%S*')
   m.e = math.max(now_us, m.e + 1)
   fresh = '1'
 end
@@ -104,7 +114,8 @@ local gone, bytes = shed(function(entry, before, freed)
   return length - before > most or m.b - freed > room or time_of(entry) < now_ms - age
 end, math.min(math.max(length - most, 0), 500) + 1, 1000 + length - most)
 m.b = math.max(m.b - bytes, 0)
-redis.call('HSET', KEYS[1], 'e', text(m.e), 'n', text(m.n), 'b', text(m.b), 'r', run)
+redis.call('HSET', KEYS[1], 'e', text(m.e), 'n', text(m.n), 'b', text(m.b), 'r', run, 'x',
+           m.x)
 redis.call('PEXPIRE', KEYS[1], text(2 * math.max(age, 86400000)))
 redis.call('PEXPIRE', KEYS[2], text(age))
 return {text(m.e), text(m.n), text(now_ms), '0', text(gone), fresh}
@@ -120,7 +131,9 @@ local cursor = 0
 if ARGV[2] ~= '' then
   local known = redis.call('HGET', KEYS[3], ARGV[2])
   local e, n = string.match(known or '', '^(%d+) (%d+)')
-  if m and e and tonumber(e) == m.e then cursor = tonumber(n) end
+  if m and e then
+    cursor = tonumber(e) == m.e and tonumber(n) or math.min(tonumber(n), shared(m, e) or 0)
+  end
   redis.call('HSET', KEYS[3], ARGV[2],
              text(m and m.e or 0) .. ' ' .. text(cursor) .. ' ' .. text(now_ms))
   redis.call('PEXPIRE', KEYS[3], text(age))
@@ -138,14 +151,15 @@ return {text(m.e), text(m.n), text(first), text(cursor)}
 )lua";
 
 // ARGV: age in ms, after, before (0 = none), limit, most bytes, "1" = newest first.
-// Answers {epoch, newest, oldest}, "1" = more, then seq, ms, id, payload in turns.
+// Answers {epoch, newest, oldest, 0, shared with older epochs}, "1" = more, then seq, ms, id,
+// payload in turns.
 constexpr char kRead[] = R"lua(
 local m = meta()
 if not m then return {{'0', '0', '0'}, '0'} end
 local age, after, before = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local limit, room, back = tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6] == '1'
 local first = oldest(age)
-local answer = {{text(m.e), text(m.n), text(first)}, '0'}
+local answer = {{text(m.e), text(m.n), text(first), '0', m.x}, '0'}
 if first == 0 then return answer end
 local low = text(math.max(after + 1, first))
 local high = before > 0 and text(before - 1) or '+'
@@ -189,7 +203,8 @@ end
 return text(low)
 )lua";
 
-// KEYS[3]: tlc:.  ARGV: age in ms, device, epoch, seq.  Answers 0: another epoch.
+// KEYS[3]: tlc:, KEYS[4]: tla:.  ARGV: age in ms, device, epoch, seq, retry window in ms, most
+// remembered.  Answers 0: another epoch.
 constexpr char kAcknowledge[] = R"lua(
 local m = meta()
 if not m or text(m.e) ~= ARGV[3] then return 0 end
@@ -208,7 +223,15 @@ for i = 1, #all, 2 do
     least = math.min(least, of == ARGV[3] and tonumber(upto) or 0)
   end
 end
-local _, bytes = shed(function(entry) return seq_of(entry) <= least end, 64, 100000)
+local _, bytes = shed(function(entry)
+  if seq_of(entry) > least then return false end
+  local had = text(seq_of(entry)) .. ' ' .. entry[2][4] .. ' ' .. entry[2][6]
+  redis.call('ZADD', KEYS[4], entry[2][4], had)  -- a retry must find it
+  return true
+end, 64, 100000)
+redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', text(now_ms - ARGV[5]))
+redis.call('ZREMRANGEBYRANK', KEYS[4], 0, -1 - ARGV[6])
+redis.call('PEXPIRE', KEYS[4], ARGV[5])
 if bytes > 0 then redis.call('HSET', KEYS[1], 'b', text(math.max(m.b - bytes, 0))) end
 return 1
 )lua";
@@ -241,6 +264,7 @@ TimelineHead ReadHeadOf(const std::vector<Reply>& list) {
   head.newest = Number<std::uint64_t>(list[1].text);
   head.oldest = Number<std::uint64_t>(list[2].text);
   if (list.size() > 3) head.cursor = Number<std::uint64_t>(list[3].text);
+  if (list.size() > 4) head.shared = list[4].text;
   return head;
 }
 
@@ -261,6 +285,14 @@ Result<TimelinePage> ReadPage(const Reply& reply) {
 
 }  // namespace
 
+std::optional<std::uint64_t> TimelineHead::SharedWith(std::uint64_t older) const {
+  const std::string wanted = " " + std::to_string(older) + ":";
+  const std::string all = " " + shared;
+  const std::size_t at = all.find(wanted);
+  if (at == std::string::npos) return std::nullopt;
+  return std::strtoull(all.c_str() + at + wanted.size(), nullptr, 10);
+}
+
 Timelines::Timelines(Redis& redis)
     : redis_(redis),
       append_(Script("timeline.append", kAppend)),
@@ -272,7 +304,7 @@ Timelines::Timelines(Redis& redis)
 
 void Timelines::Append(Entry entry, std::function<void(Result<Appended>)> done) {
   const std::size_t bytes = entry.payload.size();
-  redis_.Eval(append_, {"tlm:" + entry.name, "tl:" + entry.name},
+  redis_.Eval(append_, {"tlm:" + entry.name, "tl:" + entry.name, "tla:" + entry.name},
               {std::move(entry.id), std::move(entry.payload), Text(entry.limits.messages),
                std::to_string(entry.limits.age.count()), Text(entry.limits.bytes),
                entry.retry ? "1" : "0", std::to_string(kRetryWindow.count())},
@@ -333,8 +365,10 @@ void Timelines::FindTime(const std::string& name,
 void Timelines::Acknowledge(const Acknowledgement& ack,
                             Duration age,
                             std::function<void(Status)> done) {
-  redis_.Eval(acknowledge_, {"tlm:" + ack.name, "tl:" + ack.name, "tlc:" + ack.name},
-              {std::to_string(age.count()), ack.device, Text(ack.epoch), Text(ack.seq)},
+  redis_.Eval(acknowledge_,
+              {"tlm:" + ack.name, "tl:" + ack.name, "tlc:" + ack.name, "tla:" + ack.name},
+              {std::to_string(age.count()), ack.device, Text(ack.epoch), Text(ack.seq),
+               std::to_string(kRetryWindow.count()), std::to_string(kRememberedMax)},
               [done = std::move(done)](const Result<Reply>& reply) {
                 if (!reply) return done(reply.error());
                 if (reply->integer == 0) return done(Error{Errc::kConflict, "another epoch"});

@@ -2,20 +2,24 @@
 // Timelines: numbered messages of a room or of a user's inbox, the newest of them, in Redis.
 //
 //   tl:<name>    stream  "<seq>-0": p = payload, t = milliseconds, i = push id
-//   tlm:<name>   hash    e = epoch, n = newest number, b = bytes kept, r = server process
+//   tlm:<name>   hash    e = epoch, n = newest number, b = bytes kept, r = server process,
+//                        x = older epochs, "<epoch>:<last number that both share> ..."
 //   tlc:<name>   hash    inbox only: device -> "<epoch> <seq> <seen, ms>"
+//   tla:<name>   zset    inbox only: what was acknowledged lately, "<seq> <ms> <id>", for retries
 //
 // The epoch (Redis' clock in microseconds at its birth) changes when numbers may have been lost:
 // the meta is gone, the stream is ahead of it, or Redis is another process than at the last append
-// (an append-only file written every second loses its tail).  In the last case the entries stay.
+// (an append-only file written every second loses its tail).  In the last case the entries
+// stay, and so do the numbers that were known: a reader of the old epoch need not read them again.
 //
 // Owner    main; borrows Redis, and must outlive its Stop.
 // Thread   any; callbacks on the Redis thread.
-// Limit    per timeline TimelineLimits, on every append; kDevicesMax cursors; a page of entries
-//          kPageBytes of payload.
+// Limit    per timeline TimelineLimits, on every append; kDevicesMax cursors; kRememberedMax ids; a
+//          page of entries kPageBytes of payload.
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,6 +41,10 @@ struct TimelineHead {
   std::uint64_t newest = 0;
   std::uint64_t oldest = 0;  // that can be read; 0 = none
   std::uint64_t cursor = 0;  // of the device asked about, in this epoch
+  std::string shared = {};   // with older epochs, as in x above; of Read only
+
+  // Numbers up to this one mean the same in an older epoch; none: it is another history.
+  std::optional<std::uint64_t> SharedWith(std::uint64_t older) const;
 };
 
 struct TimelineEntry {
@@ -64,6 +72,7 @@ class Timelines {
   static constexpr std::size_t kPageBytes = 1 << 20;
   static constexpr std::size_t kPageEntries = 1000;
   static constexpr int kDevicesMax = 32;
+  static constexpr int kRememberedMax = 1000;  // acknowledged lately, per inbox
   static constexpr Duration kRetryWindow{5 * 60'000};
 
   explicit Timelines(Redis& redis);

@@ -189,7 +189,8 @@ void Talks::PutFetched(hub::Slot slot, const Fetched& fetched, client::SyncReply
     if (!Withheld(push, listener, options_.wall_us())) Put(push, out->room(), out->add_pushes());
   }
   if (!fetched.reload() || !fetched.pushes().empty()) return;
-  out->set_through(fetched.oldest() > 0 ? fetched.oldest() - 1 : fetched.newest());
+  const std::uint64_t start = fetched.oldest() > 0 ? fetched.oldest() - 1 : fetched.newest();
+  out->set_through(std::max(start, fetched.through()));
 }
 
 }  // namespace encke::talk

@@ -73,6 +73,12 @@ bool MustReload(const Fetch& ask, const store::TimelinePage& page) {
   return page.head.oldest == 0 || ask.after() + 1 < page.head.oldest;
 }
 
+// After a change of epoch: what both epochs share was heard already.
+std::uint64_t GoOnBehind(const Fetch& ask, const store::TimelineHead& head) {
+  const std::uint64_t heard = std::min(ask.after(), head.SharedWith(ask.epoch()).value_or(0));
+  return std::max(heard, head.oldest > 0 ? head.oldest - 1 : head.newest);
+}
+
 }  // namespace
 
 Asks::Asks(store::Timelines& timelines,
@@ -179,6 +185,7 @@ void Asks::AnswerFetch(const Request& request, store::TimelinePage page, const A
   // Numbers of another epoch say nothing about where to go on.
   const bool other = ask.epoch() != 0 && ask.epoch() != page.head.epoch;
   out->set_more(other ? page.head.oldest > 0 : page.more);
+  if (other) out->set_through(GoOnBehind(ask, page.head));
   for (store::TimelineEntry& entry : page.entries)
     if (!other) out->add_pushes(Numbered(std::move(entry.payload), page.head.epoch, entry.seq));
   if (out->reload()) counts_.reloads.Add();

@@ -1,8 +1,9 @@
 """The exact-set check: what every client must have seen, and what it saw.
 
-Version 2, timelines: every accepted push once and in order.  A push may be missing only when the
-client was told to reload after it began, and the timeline does not hold it any more: the hole was
-told.  After a reload pushes may come once more (`again`): it says that what follows begins anew.
+Version 2, timelines: every accepted push once and in order.  A push may be missing only when Redis
+lost its data after it began, the client was told to reload after that, and the timeline does not
+hold it any more: the hole was told.  After a reload pushes may come once more (`again`): it says
+that what follows begins anew.
 
 Everything else (version 1, and what is outside timelines): every accepted push at least once by who
 was connected from before it began until `PATIENCE` after its answer, else a reason must name it.
@@ -122,7 +123,9 @@ class Check:
     def missing(self, client, timeline, push, reloads):
         if timeline not in self.held:
             self.held[timeline] = self.history(timeline)
-        told = any(when > push.began for when in reloads)
+        wiped = [start for start, name, _ in self.windows.faults
+                 if name == "wipe redis" and start > push.began - LATE]
+        told = any(start < when for start in wiped for when in reloads)
         if told and push.body not in self.held[timeline]:
             self.row(push).told += 1
             return

@@ -1,6 +1,7 @@
 // encke-crowd: many clients of version 2 over TCP that write one line per callback.
 //
-// usage: encke-crowd SPEC OUT      ends when standard input ends; a line "quiet" ends the publishing
+// usage: encke-crowd SPEC OUT      ends when standard input ends; a line "quiet" ends the
+// publishing
 //
 // SPEC has a line per client: id mid publish_ms addresses rooms (the lists with commas); with
 // publish_ms > 0 it says something to its first room so often.  Lines of OUT begin with the

@@ -1,4 +1,4 @@
-"""Clients that live through a chaos run: version 1 over TCP and WebSocket, version 2 over WebSocket.
+"""Clients of a chaos run: version 1 over TCP and WebSocket, version 2 over WebSocket.
 
 usage: crowd.py SPEC OUT       SPEC: JSON [{"id", "mid", "kind", "ports", "rooms"}, ...]
 
@@ -248,7 +248,7 @@ class TwoWs(Peer):
     def cursor(self, room):
         known = self.followers.get(room)
         return two.pb.Cursor(room=room, epoch=known.epoch if known else 0,
-                             seq=known.seq if known and known.epoch else 0)
+                             seq=known.seq if known else 0)
 
     def greet(self):
         self.state = "greeting"

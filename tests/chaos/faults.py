@@ -1,5 +1,8 @@
-"""What is done to the parts.  Each fault: play(stage, random), ends within a few seconds, and leaves
-every process running (though not yet healed)."""
+"""What is done to the parts.
+
+Each fault: play(stage, random) answers its victim, ends within a few seconds, and leaves every
+process running (though not yet healed).
+"""
 import os
 import shutil
 import time

@@ -10,7 +10,7 @@ class Follower:
     def __init__(self, room, deliver, reload):
         self.room, self.deliver, self.reload = room, deliver, reload
         self.state = "down"
-        self.epoch = self.seq = 0          # the position; epoch 0: none yet
+        self.placed, self.epoch, self.seq = False, 0, 0  # the position; epoch 0: nothing was said
         self.head = (0, 0)
         self.held, self.held_epoch = {}, 0  # seq -> push, or None: not for us
         self.wanted = False                # a Sync is to be sent
@@ -28,32 +28,35 @@ class Follower:
         if joined.known:
             self.head = (joined.epoch, joined.seq)
             inbox = self.room.startswith("user://")
-            if inbox and self.epoch in (0, joined.epoch):
-                self.epoch, self.seq = joined.epoch, max(self.seq, joined.cursor)
-            elif not self.epoch:
-                self.epoch, self.seq = joined.epoch, joined.seq
+            if inbox and (not self.placed or self.epoch == joined.epoch):
+                self.place(joined.epoch, max(self.seq, joined.cursor))
+            elif not self.placed:
+                self.place(joined.epoch, joined.seq)
         if joined.syncing:
             self.start_sync()
             self.wanted = False  # the server does it
             return
         self.state = "live"
         self.deliver_held()
-        if self.epoch and (not joined.known or self.behind()):
+        if self.placed and (not joined.known or self.behind()):
             self.start_sync()
+
+    def place(self, epoch, seq):
+        self.placed, self.epoch, self.seq = True, epoch, seq
 
     def on_head(self, epoch, seq):
         self.head = (epoch, seq)
         if self.state == "down":
             return
-        if not self.epoch:
-            self.epoch, self.seq = epoch, seq
+        if not self.placed:
+            self.place(epoch, seq)
             self.deliver_held()
         elif self.behind() if self.state == "live" else self.failed:
             self.start_sync()
 
     def on_push(self, epoch, seq, push):
-        if self.state == "live" and not self.epoch:
-            self.epoch, self.seq = epoch, seq - 1
+        if self.state == "live" and not self.placed:
+            self.place(epoch, seq - 1)
         if epoch == self.epoch and seq <= self.seq:
             return
         if epoch != self.held_epoch:
@@ -73,7 +76,7 @@ class Follower:
                 self.on_push(epoch, seq, None)
         elif self.state == "syncing":
             self.once_more = True
-        elif self.state == "live" and self.epoch:
+        elif self.state == "live" and self.placed:
             if epoch != self.epoch or last > self.seq:
                 self.start_sync()
 
@@ -83,7 +86,7 @@ class Follower:
             self.deliver(push)
 
     def deliver_held(self):
-        if self.held_epoch != self.epoch or not self.epoch:
+        if self.held_epoch != self.epoch or not self.placed:
             return
         while self.held:
             seq = min(self.held)
@@ -100,8 +103,9 @@ class Follower:
             self.failed = True
             return
         if reply.reload:
-            self.epoch, self.began = reply.epoch, 0
-            self.seq = reply.pushes[0].seq - 1 if reply.pushes else reply.through
+            self.began = 0
+            self.place(reply.epoch,
+                       reply.pushes[0].seq - 1 if reply.pushes else reply.through)
             self.reload(self.room)
         self.epoch = reply.epoch
         for push in reply.pushes:

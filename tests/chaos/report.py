@@ -3,11 +3,11 @@ from statistics import median
 
 COLUMNS = ("fault", "played", "accepted", "refused", "late", "lost", "dup", "order", "unnamed",
            "named", "told", "again", "healed")
-WORDS = """played: times; accepted, refused: pushes that began from this fault to the next; late: their
-deliveries over 1 s; lost, dup, order: broken promises to clients of version 2 in timelines; unnamed:
-missed elsewhere by somebody connected all the time, without any reason; named: the same with one;
-told: gone with Redis' data, and the client was told to reload; again: repeated after a reload;
-healed: seconds after the fault of the last push that was refused or late, median / most."""
+WORDS = """played: times; accepted, refused: pushes that began from this fault to the next; late:
+their deliveries over 1 s; lost, dup, order: broken promises to clients of version 2 in timelines;
+unnamed: missed elsewhere by somebody connected all the time, without any reason; named: the same
+with one; told: gone with Redis' data, and the client was told to reload; again: repeated after a
+reload; healed: seconds after the fault of the last push that was refused or late, median / most."""
 
 
 def table(rows):

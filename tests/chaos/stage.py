@@ -85,7 +85,8 @@ class Stage:
             port = link(f"nats {daemon.name}", self.cluster.nats_port)
             daemon.env["ENCKE_NATS_SERVERS"] = f"nats://{HOST}:{port}"
         for daemon in [*self.cluster.logics, *self.cluster.comets]:
-            daemon.env["ENCKE_GRPC_ADVERTISE"] = f"{HOST}:{link(f'grpc {daemon.name}', daemon.grpc)}"
+            port = link(f"grpc {daemon.name}", daemon.grpc)
+            daemon.env["ENCKE_GRPC_ADVERTISE"] = f"{HOST}:{port}"
         self.doors = {}
         for comet in self.cluster.comets:
             for via in ("tcp", "ws"):

@@ -239,6 +239,9 @@ TEST_F(TimelinesKept, AnotherServerProcessIsAnotherEpochButKeepsTheEntries) {
   EXPECT_GT(after.epoch, before.epoch);
   EXPECT_EQ(after.seq, 2u);
   EXPECT_EQ(Append("r://1", "c", "three").epoch, after.epoch);
+  const TimelineHead head = Read("r://1", {}).head;
+  EXPECT_EQ(head.SharedWith(before.epoch), 1u);  // nobody need read "one" again
+  EXPECT_EQ(head.SharedWith(before.epoch - 1), std::nullopt);
   EXPECT_THAT(Numbers("r://1"), ElementsAre(1, 2, 3));
 }
 
@@ -305,6 +308,9 @@ TEST_F(TimelinesLive, WhatEveryDeviceHasLeaves) {
   EXPECT_EQ(Head("user://1", "phone").cursor, 5u);
   EXPECT_EQ(Head("user://1").oldest, 0u);
   EXPECT_EQ(Append("user://1", "6", "p").seq, 6u);
+  const auto again = Append("user://1", "5", "p", {}, /*retry=*/true);  // it has left, but not long
+  EXPECT_TRUE(again.duplicate);
+  EXPECT_EQ(again.seq, 5u);
 }
 
 TEST_F(TimelinesLive, ACursorOfAnotherEpochIsRefused) {
