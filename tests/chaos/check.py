@@ -1,8 +1,8 @@
 """The exact-set check: what every client must have seen, and what it saw.
 
 Version 2, timelines: every accepted push once and in order.  A push may be missing only when Redis
-lost its data after it began, the client was told to reload after that, and the timeline does not
-hold it any more: the hole was told.  After a reload pushes may come once more (`again`): it says
+lost its data within `HELD_BACK` after it began, the client was told to reload after that, and the
+timeline does not hold it any more: the hole was told.  After a reload pushes may come once more (`again`): it says
 that what follows begins anew.
 
 Everything else (version 1, and what is outside timelines): every accepted push at least once by who
@@ -12,6 +12,7 @@ from collections import Counter, defaultdict
 
 PATIENCE = 40_000_000  # microseconds
 LATE = 1_000_000
+HELD_BACK = 15_000_000  # no fault may keep a push from who is connected for longer
 NAMED_WITHIN = 15_000_000
 LOG_LOST = 10_000_000  # what was accepted so shortly before the log was wiped may be lost with it
 
@@ -124,7 +125,7 @@ class Check:
         if timeline not in self.held:
             self.held[timeline] = self.history(timeline)
         wiped = [start for start, name, _ in self.windows.faults
-                 if name == "wipe redis" and start > push.began - LATE]
+                 if name == "wipe redis" and push.began - LATE < start < push.began + HELD_BACK]
         told = any(start < when for start in wiped for when in reloads)
         if told and push.body not in self.held[timeline]:
             self.row(push).told += 1

@@ -1,7 +1,8 @@
 // encke-crowd: many clients of version 2 over TCP that write one line per callback.
 //
-// usage: encke-crowd SPEC OUT      ends when standard input ends; a line "quiet" ends the
-// publishing
+// usage: encke-crowd SPEC OUT
+//
+// Commands on standard input: "talk" begins the publishing, "quiet" ends it, its end ends all.
 //
 // SPEC has a line per client: id mid publish_ms addresses rooms (the lists with commas); with
 // publish_ms > 0 it says something to its first room so often.  Lines of OUT begin with the
@@ -72,13 +73,13 @@ class Member {
 
   Client& client() { return *client_; }
 
-  void Tick(std::int64_t now_ms, bool quiet) {
+  void Tick(std::int64_t now_ms, bool talk) {
     client_->Tick(now_ms);
     if (now_ms >= acknowledge_at_ms_) {
       acknowledge_at_ms_ = now_ms + 1'000;
       client_->Acknowledge();
     }
-    if (every_ms_ == 0 || quiet || !client_->up() || now_ms < say_at_ms_) return;
+    if (every_ms_ == 0 || !talk || !client_->up() || now_ms < say_at_ms_) return;
     say_at_ms_ = now_ms + every_ms_;
     const std::string body = "c" + id_ + "." + std::to_string(++said_);
     encke::client::Publish publish;
@@ -143,29 +144,29 @@ std::vector<std::unique_ptr<Member>> Members(const char* path, std::FILE* out) {
 }
 
 // False: nobody wants us any more.
-bool Listen(bool* quiet) {
+bool Listen(bool* talk) {
   char word[64];
   const ssize_t n = ::read(STDIN_FILENO, word, sizeof word);
-  *quiet = *quiet || n > 0;
+  *talk = n > 0 && word[0] == 't';
   return n > 0;
 }
 
 void Run(std::vector<std::unique_ptr<Member>>& members, std::FILE* out) {
   std::vector<pollfd> polled;
   std::int64_t tick_at_ms = 0;
-  for (bool quiet = false;;) {
+  for (bool talk = false;;) {
     polled.assign(1, {STDIN_FILENO, POLLIN, 0});
     for (const auto& member : members)
       polled.push_back({member->client().fd(), member->client().events(), 0});
     ::poll(polled.data(), polled.size(), 50);
-    if (polled[0].revents != 0 && !Listen(&quiet)) return;
+    if (polled[0].revents != 0 && !Listen(&talk)) return;
     for (std::size_t i = 0; i < members.size(); ++i)
       if (polled[i + 1].revents != 0) members[i]->client().OnReady();
     const std::int64_t now_ms = NowUs() / 1000;
     if (now_ms < tick_at_ms) continue;
     tick_at_ms = now_ms + 50;
     for (const auto& member : members)
-      member->Tick(now_ms, quiet);
+      member->Tick(now_ms, talk);
     std::fflush(out);
   }
 }

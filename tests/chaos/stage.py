@@ -111,6 +111,7 @@ class Stage:
         self.cluster.start()
         self.start_crowds()
         self.await_clients()
+        self.tools["cpp"].say("talk")
         self.watcher = threading.Thread(target=self.watch, daemon=True)
         self.watcher.start()
         spec = {"ports": [logic.http for logic in self.cluster.logics], "seed": self.seed,
