@@ -21,9 +21,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from check import Check, Row  # noqa: E402
 from evidence import Counts, Evidence, Windows  # noqa: E402
 from faults import FAULTS, KILLS, plan  # noqa: E402
-from report import WORDS, show  # noqa: E402
+from report import WORDS, load, save, show  # noqa: E402
 from stage import BUILD, Stage  # noqa: E402
 
+RESULTS = Path(__file__).resolve().parents[2] / "build/chaos"
 EVERY = 5.0         # seconds from fault to fault
 WARM_UP, AFTER, CALM = 3.0, 6.0, 14.0
 
@@ -75,7 +76,7 @@ def one_seed(options):
 
 
 def keep(stage, options):
-    target = Path(options.keep or Path("build/chaos") / f"seed-{options.seed}")
+    target = Path(options.keep or RESULTS / f"seed-{options.seed}")
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     for path in stage.folder.iterdir():
@@ -100,6 +101,8 @@ def parse():
     parser.add_argument("--rate", type=float, default=300, help="pushes a second")
     parser.add_argument("--faults", default="", help="only these, with commas; kills = " +
                         ", ".join(KILLS))
+    parser.add_argument("--summary", action="store_true",
+                        help="play nothing, sum up what single seeds left in build/chaos")
     parser.add_argument("--keep", default="", help="a folder for the evidence, whatever came out")
     options = parser.parse_args()
     names = [name.strip() for name in options.faults.split(",") if name.strip()]
@@ -110,8 +113,23 @@ def parse():
     return options
 
 
+def summary():
+    total, broken = defaultdict(Row), []
+    paths = sorted(RESULTS.glob("seed-*.json"))
+    for path in paths:
+        rows, its_broken = load(path)
+        broken += its_broken
+        for name, row in rows.items():
+            total[name].add(row)
+    show(f"{len(paths)} seeds", total, broken)
+    print(f"\n{WORDS}\n{len(broken)} broken promises")
+    return 1 if broken else 0
+
+
 def main():
     options = parse()
+    if options.summary:
+        return summary()
     missing = [name for name in ("comet", "logic", "job", "tests/chaos/encke-crowd")
                if not os.path.exists(BUILD / name)]
     if missing:
@@ -125,6 +143,7 @@ def main():
         extra = [f"repeats outside timelines, to version 2 on one connection: "
                  f"{check.repeats_plain}"]
         show(f"seed {options.seed}", check.rows, check.broken, extra)
+        save(RESULTS / f"seed-{options.seed}.json", check.rows, check.broken)
         for name, row in check.rows.items():
             total[name].add(row)
         broken += len(check.broken)

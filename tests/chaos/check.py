@@ -2,8 +2,8 @@
 
 Version 2, timelines: every accepted push once and in order.  A push may be missing only when Redis
 lost its data within `HELD_BACK` after it began, the client was told to reload after that, and the
-timeline does not hold it any more: the hole was told.  After a reload pushes may come once more (`again`): it says
-that what follows begins anew.
+timeline does not hold it any more: the hole was told.  After a reload pushes may come once more
+(`again`): it says that what follows begins anew.
 
 Everything else (version 1, and what is outside timelines): every accepted push at least once by who
 was connected from before it began until `PATIENCE` after its answer, else a reason must name it.

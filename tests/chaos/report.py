@@ -1,5 +1,9 @@
 """The table of faults and what came of them."""
+import json
+from collections import Counter
 from statistics import median
+
+from check import Row
 
 COLUMNS = ("fault", "played", "accepted", "refused", "late", "lost", "dup", "order", "unnamed",
            "named", "told", "again", "healed")
@@ -8,6 +12,21 @@ their deliveries over 1 s; lost, dup, order: broken promises to clients of versi
 unnamed: missed elsewhere by somebody connected all the time, without any reason; named: the same
 with one; told: gone with Redis' data, and the client was told to reload; again: repeated after a
 reload; healed: seconds after the fault of the last push that was refused or late, median / most."""
+
+
+def save(path, rows, broken):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"broken": broken, "rows": {n: vars(r) for n, r in rows.items()}}))
+
+
+def load(path):
+    """(rows, broken)"""
+    saved, rows = json.loads(path.read_text()), {}
+    for name, values in saved["rows"].items():
+        rows[name] = Row()
+        vars(rows[name]).update(values)
+        rows[name].named = Counter(values["named"])
+    return rows, saved["broken"]
 
 
 def table(rows):
