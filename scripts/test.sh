@@ -89,7 +89,7 @@ browser_ready() {
 browser_tests() {
   browser_ready || return 1
   ENCKE_BUILD="$build" node --test --test-reporter=tap \
-    tests/browser/encke.test.mjs tests/browser/demo.test.mjs
+    tests/browser/{encke,timeline,v2,demo,resume}.test.mjs
 }
 run browser browser_tests
 status=$?

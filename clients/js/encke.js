@@ -64,7 +64,7 @@ export function decode(bytes) {
   return packages;
 }
 
-function toBytes(body) {
+export function toBytes(body) {
   if (typeof body === 'string') return utf8.encode(body);
   if (body instanceof Uint8Array) return body;
   if (body instanceof ArrayBuffer) return new Uint8Array(body);

@@ -1,69 +1,23 @@
 // The demo page in a real browser against a real cluster: two people in one room, a comet that is
 // killed under them, and screenshots in build/browser.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { after, before, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const PICTURES = join(ROOT, 'build', 'browser');
-const { chromium } = createRequire(join(PICTURES, 'package.json'))('playwright-core');
+import { Cluster, PICTURES, openBrowser } from './places.mjs';
 
 let cluster;
 let browser;
-let profile;
-
-/** Real processes, driven over the standard input of tests/integration/cluster.py. */
-class Cluster {
-  #child = spawn('python3', [join(ROOT, 'tests/integration/cluster.py')], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  });
-  #lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
-
-  async start() {
-    this.doors = await this.#answer();
-    return this;
-  }
-
-  async tell(line) {
-    this.#child.stdin.write(`${line}\n`);
-    await this.#answer();
-  }
-
-  async #answer() {
-    const { value, done } = await this.#lines.next();
-    if (done) throw new Error('the cluster ended');
-    return JSON.parse(value);
-  }
-
-  stop() {
-    const ended = new Promise((resolve) => this.#child.once('exit', resolve));
-    this.#child.stdin.end();
-    return ended;
-  }
-}
+let end;
 
 before(async () => {
-  mkdirSync(PICTURES, { recursive: true });
   cluster = await new Cluster().start();
-  profile = mkdtempSync(join(tmpdir(), 'encke-browser-'));
-  browser = await chromium.launchPersistentContext(profile, {
-    executablePath: '/usr/bin/chromium',
-    viewport: { width: 1280, height: 720 },
-    args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking', '--no-first-run',
-      '--disable-component-update', '--disable-sync'],
-  });
+  ({ browser, end } = await openBrowser());
 }, { timeout: 90_000 });
 
 after(async () => {
-  await browser?.close();
+  await end?.();
   await cluster?.stop();
-  if (profile) rmSync(profile, { recursive: true, force: true });
 });
 
 /** A page that has entered the room; anything it says on its console fails the test. */

@@ -1,8 +1,8 @@
 """Real processes on free loopback ports with a private folder: redis, nats, logics, comets, jobs.
 
 As a program it serves other test suites (the browser test): it starts a cluster, prints one line
-of JSON with its doors, obeys "kill NAME", "start NAME" and "term NAME" on standard input, and ends
-when that ends.
+of JSON with its doors, obeys "kill NAME", "start NAME", "term NAME" and "wipe NAME" (killed, its
+data gone, started) on standard input, and ends when that ends.
 """
 import atexit
 import ctypes
@@ -77,6 +77,13 @@ class Process:
             self.child.kill()
         if self.child:
             self.child.wait()
+
+    def wipe(self):
+        """kill -9, and what it has stored is gone."""
+        self.kill()
+        for entry in (self.folder / f"{self.name}.data").rglob("*"):
+            if entry.is_file():
+                entry.unlink()
 
     def term(self):
         """SIGTERM; answers the exit status, or kills and complains."""
@@ -271,12 +278,15 @@ def stop_all():
 
 def serve():
     counts = {kind: int(os.environ.get(kind.upper(), 1)) for kind in ("comets", "logics", "jobs")}
-    cluster = Cluster(**counts).start()
+    cluster = Cluster(**counts, rooms=json.loads(os.environ.get("ROOMS", "{}"))).start()
     print(json.dumps({p.name: getattr(p, "doors", {}) for p in cluster.processes}), flush=True)
     for line in sys.stdin:
         verb, name = line.split()
         process = cluster.named(name)
-        {"kill": process.kill, "term": process.term, "start": process.start}[verb]()
+        {"kill": process.kill, "term": process.term, "start": process.start,
+         "wipe": process.wipe}[verb]()
+        if verb == "wipe":
+            process.start()
         if verb == "start":
             process.await_ready()
         print(json.dumps({"done": line.strip()}), flush=True)
