@@ -21,6 +21,8 @@
 namespace encke::client {
 namespace {
 
+constexpr std::size_t kRoomsBytes = 2'500;  // of one Connect or Join: a package holds 4096
+constexpr std::int64_t kAgainMs = 100;      // the server said "later" without saying when
 constexpr std::int64_t kSteadyMs = 60'000;  // a connection that lasted so long resets the back-off
 
 std::optional<sockaddr_in> AddressOf(const std::string& text) {
@@ -32,6 +34,10 @@ std::optional<sockaddr_in> AddressOf(const std::string& text) {
   if (inet_pton(AF_INET, text.substr(0, colon).c_str(), &address.sin_addr) != 1)
     return std::nullopt;
   return address;
+}
+
+bool MayPass(const Error& error) {
+  return error.code() == Error::UNAVAILABLE || error.code() == Error::RATE;
 }
 
 template <class Message>
@@ -65,14 +71,23 @@ Timeline& Client::Make(const std::string& room, std::uint64_t epoch, std::uint64
 
 void Client::Join(const std::string& room, std::uint64_t epoch, std::uint64_t seq) {
   const Timeline& timeline = Make(room, epoch, seq);
-  if (!up_) return;
+  if (up_) SendJoins({timeline.cursor()});
+}
+
+void Client::SendJoins(const std::vector<Cursor>& cursors) {
   client::Join join;
-  *join.add_rooms() = timeline.cursor();
-  Send(wire::kOpJoin, join);
+  for (const Cursor& cursor : cursors) {
+    *join.add_rooms() = cursor;
+    if (join.ByteSizeLong() < kRoomsBytes) continue;
+    Send(wire::kOpJoin, join);
+    join.Clear();
+  }
+  if (join.rooms_size() > 0) Send(wire::kOpJoin, join);
 }
 
 void Client::Leave(const std::string& room) {
   timelines_.erase(room);
+  join_again_.erase(room);
   if (!up_) return;
   client::Leave leave;
   leave.add_rooms(room);
@@ -104,6 +119,11 @@ Cursor Client::cursor(const std::string& room) const {
   return at == timelines_.end() ? Cursor() : at->second.cursor();
 }
 
+bool Client::live(const std::string& room) const {
+  const auto at = timelines_.find(room);
+  return up_ && at != timelines_.end() && at->second.live();
+}
+
 // ---- the connection -----------------------------------------------------------------------------
 
 void Client::Dial() {
@@ -128,8 +148,15 @@ void Client::Greet() {
   connect.set_platform(options_.platform);
   for (const std::int32_t op : options_.accepts)
     connect.add_accepts(op);
-  for (const auto& [room, timeline] : timelines_)
-    *(room == inbox_ ? connect.mutable_inbox() : connect.add_rooms()) = timeline.cursor();
+  for (const auto& [room, timeline] : timelines_) {
+    if (room == inbox_) {
+      *connect.mutable_inbox() = timeline.cursor();
+    } else if (connect.ByteSizeLong() < kRoomsBytes) {
+      *connect.add_rooms() = timeline.cursor();
+    } else {
+      join_again_.insert(room);  // when we are up
+    }
+  }
   Send(wire::kOpConnect, connect);
 }
 
@@ -138,6 +165,8 @@ void Client::Drop(const std::string& why) {
   connecting_ = false;
   in_.clear();
   out_.clear();
+  join_again_.clear();
+  ask_again_ms_ = 0;
   for (auto& [room, timeline] : timelines_)
     timeline.OnDown();
   if (up_ && now_ms_ - up_ms_ >= kSteadyMs) backoff_ms_ = 0;
@@ -180,6 +209,7 @@ void Client::Tick(std::int64_t now_ms) {
   }
   if (!up_ && now_ms - dialled_ms_ > options_.answer_ms) return Drop("no answer in time");
   if (up_ && say_again_ms_ > 0 && now_ms >= say_again_ms_) SayAgain();
+  if (up_ && ask_again_ms_ > 0 && now_ms >= ask_again_ms_) AskAgain();
   if (up_ && now_ms >= beat_at_ms_) {
     beat_at_ms_ = now_ms + heartbeat_ms_ / 2;
     Send(wire::kOpBeat, Beat());
@@ -253,9 +283,8 @@ void Client::OnPackage(std::int32_t op, std::string_view body) {
     }
     case wire::kOpPublishReply: {
       const auto reply = client::Read<PublishReply>(body);
-      const auto code = reply.error().code();
-      if (code == Error::UNAVAILABLE || code == Error::RATE) {
-        say_again_ms_ = now_ms_ + std::max<std::int64_t>(reply.error().after_ms(), 100);
+      if (MayPass(reply.error())) {
+        say_again_ms_ = now_ms_ + std::max(reply.error().after_ms(), kAgainMs);
         break;
       }
       if (unanswered_.erase(reply.client_id()) > 0 && events_.published) events_.published(reply);
@@ -265,6 +294,7 @@ void Client::OnPackage(std::int32_t op, std::string_view body) {
       const auto reply = client::Read<SyncReply>(body);
       const auto at = timelines_.find(reply.room());
       if (at != timelines_.end()) at->second.OnSync(reply);
+      if (MayPass(reply.error())) Later(reply.error());
       break;
     }
     case wire::kOpBeatReply:
@@ -300,7 +330,26 @@ void Client::OnConnected(std::string_view body) {
   for (const Joined& joined : reply.rooms())
     OnJoined(joined);
   if (events_.up) events_.up(reply);
+  if (!join_again_.empty() && ask_again_ms_ == 0) AskAgain();
   SayAgain();
+}
+
+// Not all of us at the same moment.
+void Client::Later(const Error& error) {
+  const std::int64_t wait = std::max(error.after_ms(), kAgainMs);
+  const auto more = std::uniform_int_distribution<std::int64_t>(0, wait)(random_);
+  if (ask_again_ms_ == 0) ask_again_ms_ = now_ms_ + wait + more;
+}
+
+void Client::AskAgain() {
+  ask_again_ms_ = 0;
+  std::vector<Cursor> cursors;
+  for (const std::string& room : std::exchange(join_again_, {}))
+    cursors.push_back(cursor(room));
+  SendJoins(cursors);
+  for (auto& [room, timeline] : timelines_)
+    timeline.Retry();
+  SendSyncs();
 }
 
 // What was not answered; the server publishes it once.
@@ -312,6 +361,10 @@ void Client::SayAgain() {
 
 // A backend may put us into a room that we did not ask for.
 void Client::OnJoined(const Joined& joined) {
+  if (MayPass(joined.error()) && timelines_.contains(joined.room())) {
+    join_again_.insert(joined.room());
+    return Later(joined.error());
+  }
   if (joined.has_error()) return;
   Make(joined.room(), 0, 0).OnJoined(joined);
 }

@@ -17,6 +17,7 @@
 #include <map>
 #include <optional>
 #include <random>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -70,6 +71,7 @@ class Client {
   bool up() const { return up_; }
   bool over() const { return over_; }  // the server said: do not come back
   Cursor cursor(const std::string& room) const;
+  bool live(const std::string& room) const;  // up, and nothing of it is missing as far as we know
 
  private:
   void Dial();
@@ -87,6 +89,9 @@ class Client {
   void Route(const Push& push);
   void SendSyncs();
   void SayAgain();
+  void SendJoins(const std::vector<Cursor>& cursors);
+  void Later(const Error& error);
+  void AskAgain();
   Timeline& Make(const std::string& room, std::uint64_t epoch, std::uint64_t seq);
 
   const ClientOptions options_;
@@ -101,6 +106,8 @@ class Client {
   std::size_t next_address_ = 0;
   std::int64_t now_ms_ = 0, dial_at_ms_ = 0, dialled_ms_ = 0, up_ms_ = 0, beat_at_ms_ = 0;
   std::int64_t say_again_ms_ = 0;  // 0 = nothing was refused
+  std::int64_t ask_again_ms_ = 0;  // likewise, of joins and syncs
+  std::set<std::string> join_again_;
   std::int64_t heartbeat_ms_ = 0, backoff_ms_ = 0, advised_ms_ = 0;
   std::minstd_rand random_;
 };

@@ -137,10 +137,10 @@ void Timeline::DeliverHeld() {
 void Timeline::OnSync(const SyncReply& reply) {
   if (state_ != State::kSyncing) return;
   if (reply.has_error()) {
-    failed_ = true;  // with the next head
+    failed_ = true;  // until Retry, or the next head
     return;
   }
-  if (reply.reload()) {
+  if (MustReload(reply)) {
     epoch_ = reply.epoch();
     seq_ = reply.pushes().empty() ? reply.through() : reply.pushes(0).seq() - 1;
     began_ = 0;
@@ -161,6 +161,15 @@ void Timeline::OnSync(const SyncReply& reply) {
   state_ = State::kLive;
   const bool moved = seq_ != began_;
   if (again_ || (moved && Behind() && head_epoch_ == epoch_)) StartSync();
+}
+
+// A room that was empty when we joined begins with number 1: if that is gone, it is a hole.
+bool Timeline::MustReload(const SyncReply& reply) const {
+  return reply.reload() || (epoch_ == 0 && reply.epoch() > 0 && reply.oldest() > seq_ + 1);
+}
+
+void Timeline::Retry() {
+  if (state_ == State::kSyncing && failed_) StartSync();
 }
 
 void Timeline::OnDown() {

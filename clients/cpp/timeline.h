@@ -34,6 +34,7 @@ class Timeline {
   void OnGap(const Gap& gap);
   void OnSync(const SyncReply& reply);
   void OnDown();  // the connection ended
+  void Retry();   // the last Sync was refused, and some time has passed
 
   // A Sync to be sent now, at most one at a time.
   std::optional<Sync> TakeSync();
@@ -51,6 +52,7 @@ class Timeline {
   void Deliver(std::uint64_t seq, const std::optional<Push>& push);
   void DeliverHeld();
   void StartSync();
+  bool MustReload(const SyncReply& reply) const;
   bool Behind() const;  // something is known that is not done
 
   const std::string room_;
@@ -62,7 +64,7 @@ class Timeline {
   std::uint64_t held_epoch_ = 0;
   std::map<std::uint64_t, Held> held_;
   bool want_ = false;        // a Sync is to be sent
-  bool failed_ = false;      // the last one was: again with the next head
+  bool failed_ = false;      // the last one was refused
   bool again_ = false;       // something was lost while one was under way
   std::uint64_t began_ = 0;  // seq_ when this sync began
 };

@@ -125,7 +125,23 @@ TEST(Timeline, NumbersThatAreNotForUsAreDone) {
   EXPECT_EQ(f.Wants(), "5/4");
 }
 
-TEST(Timeline, AnErrorIsTriedAgainWithTheNextHead) {
+TEST(Timeline, ARoomThatWasEmptyHasAHoleWhenItsFirstNumberIsGone) {
+  Follower f;
+  f.Joins(0, 0);
+  f.timeline.OnDown();
+  f.Joins(6, 9);
+  EXPECT_EQ(f.Wants(), "0/0");
+  SyncReply reply;
+  reply.set_epoch(6);
+  reply.set_oldest(8);
+  for (const std::uint64_t seq : {8U, 9U})
+    *reply.add_pushes() = PushOf(6, seq);
+  reply.set_through(9);
+  f.timeline.OnSync(reply);
+  EXPECT_EQ(f.Story(), "reload 6/8 6/9 ");
+}
+
+TEST(Timeline, AnErrorIsTriedAgainWhenItIsTimeOrWithTheNextHead) {
   Follower f;
   f.Joins(5, 1);
   f.timeline.OnPush(PushOf(5, 3));
@@ -135,6 +151,11 @@ TEST(Timeline, AnErrorIsTriedAgainWithTheNextHead) {
   f.timeline.OnSync(away);
   EXPECT_EQ(f.Wants(), "none");
   f.timeline.OnHead(5, 3);
+  EXPECT_EQ(f.Wants(), "5/1");
+  f.timeline.Retry();
+  EXPECT_EQ(f.Wants(), "none");  // one is under way
+  f.timeline.OnSync(away);
+  f.timeline.Retry();
   EXPECT_EQ(f.Wants(), "5/1");
 }
 
