@@ -38,6 +38,7 @@ lint: build ## layers, sizes, format, clang-tidy
 	@scripts/deps.sh all
 	@python3 scripts/tidy.py
 	@python3 scripts/mutants.py --check
+	@python3 tests/chaos/mutants.py --check
 	@clang-format --dry-run --Werror $(SRC)
 	@run-clang-tidy -quiet -extra-arg=-Wno-unknown-warning-option -p $(BUILD) '$(CURDIR)/(internal|cmd)/' 2>/dev/null
 format:  ## rewrite sources in our format

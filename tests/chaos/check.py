@@ -184,5 +184,14 @@ class Check:
             while session < len(ups) and ups[session] <= when:
                 session, seen = session + 1, set()
             if verb == "P" and seq == 0:
-                self.repeats_plain += (room, body) in seen
+                if (room, body) in seen:
+                    self.judge_repeat(client, self.evidence.bodies[body])
                 seen.add((room, body))
+
+    def judge_repeat(self, client, push):
+        """NATS knows which pushes it has; without its data a retry is another push."""
+        self.repeats_plain += 1
+        if not any(name == "wipe nats" and push.began - LATE < start < push.answered + LATE
+                   for start, name, _ in self.windows.faults):
+            self.row(push).repeated += 1
+            self.fail(push, client, "a repeat outside timelines")
