@@ -140,7 +140,9 @@ def main():
         print(f"seed {options.seed}: {options.clients} clients, {options.rate:g} pushes/s, a fault "
               f"every {EVERY:g} s for {options.seconds:g} s", flush=True)
         check = one_seed(options)
-        extra = [f"repeats outside timelines, to version 2 on one connection: "
+        extra = [f"looked for: {check.awaited} deliveries in timelines to version 2, "
+                 f"{check.attended} elsewhere",
+                 f"repeats outside timelines, to version 2 on one connection: "
                  f"{check.repeats_plain}"]
         show(f"seed {options.seed}", check.rows, check.broken, extra)
         save(RESULTS / f"seed-{options.seed}.json", check.rows, check.broken)

@@ -43,6 +43,7 @@ class Check:
         self.held = {}
         self.rows = defaultdict(Row)
         self.broken = []        # sentences
+        self.awaited = self.attended = 0  # deliveries that were looked for: timelines, elsewhere
         self.needless = 0       # reloads although Redis was left alone
         self.repeats_plain = 0  # outside timelines, on one connection
 
@@ -118,6 +119,7 @@ class Check:
             seen.add(body)
             ever.add(body)
         for push in self.evidence.to.get(timeline, []):
+            self.awaited += push.ok
             if push.ok and push.body not in ever:
                 self.missing(client, timeline, push, reloads)
 
@@ -150,7 +152,10 @@ class Check:
         kinds = ["mid", "key"] + (["user"] if client.version == 1 else [])
         for target in [*rooms, *(f"{kind}://{client.mid}" for kind in kinds), "all"]:
             for push in to.get(target, []):
-                if push.ok and push.body not in client.got and client.covers(push, PATIENCE):
+                if not push.ok or not client.covers(push, PATIENCE):
+                    continue
+                self.attended += 1
+                if push.body not in client.got:
                     self.judge_miss(client, push)
         if client.version == 2:
             self.count_repeats(client)
