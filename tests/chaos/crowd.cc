@@ -88,7 +88,8 @@ class Member {
     publish.set_op(1000);
     publish.set_body(body);
     publish.set_stored(true);
-    if (client_->Say(publish)) Line("S " + room_ + " " + body);
+    Line("S " + room_ + " " + body);  // before: others may hear it at once
+    client_->Say(publish);
   }
 
  private:
