@@ -44,6 +44,16 @@ hub::Pushed ToKey(const Order& order, const Step& step, ShardPort& port, PushDoo
   return port.hub().PushKey(step.slot, push);
 }
 
+// Connections that would have got it.
+std::size_t Concerned(const Order& order,
+                      const Step& step,
+                      ShardPort& port,
+                      PushDoorCounts& counts) {
+  if (order.push.type() == PushMsg::PUSH) return Here(order, step, port, counts) ? 1 : 0;
+  if (order.push.type() == PushMsg::ROOM) return port.hub().MembersHere(order.push.room());
+  return port.hub().size();
+}
+
 // Each shard gets the part of the rate that its channels are of all channels.
 hub::Pushed ToAll(const Order& order, double rate, std::size_t channels, hub::Hub& hub) {
   if (hub.size() == 0) return hub::Pushed::kNobody;
@@ -134,7 +144,7 @@ void Deliver(const Order& order,
              PushDoorCounts& counts) {
   if (Command(order, step, port, counts)) return counts.commands.Add();
   if (order.push.expires_us() > 0 && now_us > order.push.expires_us()) {
-    hub::AddFate(order.extras.get(), &hub::Fate::expired);
+    hub::AddFate(order.extras.get(), &hub::Fate::expired, Concerned(order, step, port, counts));
     return counts.expired.Add();
   }
   Count(Push(order, step, channels, port, counts), order.push, now_us, counts);

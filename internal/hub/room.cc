@@ -158,9 +158,11 @@ bool Room::Advance(std::uint64_t epoch, std::uint64_t seq) {
   return true;
 }
 
-void AddFate(const Extras* extras, std::atomic<std::uint64_t> Fate::*why) {
+void AddFate(const Extras* extras,
+             std::atomic<std::uint64_t> Fate::*why,
+             std::uint64_t connections) {
   if (extras == nullptr || extras->fate == nullptr) return;
-  ((*extras->fate).*why).fetch_add(1, std::memory_order_relaxed);
+  ((*extras->fate).*why).fetch_add(connections, std::memory_order_relaxed);
 }
 
 void AddFate(const Extras* extras, Taken taken) {

@@ -43,7 +43,9 @@ struct Tally {
 
 // Counts in the fate that a push may have.
 void AddFate(const Extras* extras, Taken taken);
-void AddFate(const Extras* extras, std::atomic<std::uint64_t> Fate::*why);
+void AddFate(const Extras* extras,
+             std::atomic<std::uint64_t> Fate::*why,
+             std::uint64_t connections = 1);
 // The push is not for this channel although its target names it.
 inline bool LeavesOut(Sink& sink, Slot slot, const Extras* extras) {
   return extras != nullptr && extras->Excludes() && sink.Excluded(slot, *extras);

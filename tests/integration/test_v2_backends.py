@@ -62,6 +62,54 @@ def test_v2_a_kick_says_its_reason(kept, api):
             3502, "kicked", reason, False)
 
 
+def test_v2_a_kick_reaches_whom_it_names_and_nobody_else(kept, api):
+    """By key, by mid, by room: on either comet, whatever they speak."""
+    named = [two(kept, "tcp", 1), two(kept, "ws", 0)]
+    named[0].connect(13, ["live://calm"], key="named-one")
+    named[1].connect(14, ["live://calm"], key="named-two")
+    old = kept.client("ws", 1).auth(mid=15, room="live://calm", key="old-one")
+    others = [two(kept, "ws", 1), kept.client("tcp").auth(mid=16, room="live://calm")]
+    others[0].connect(13, ["live://calm"], key="not-named")
+    api.ok("POST", "/v1/kick", {"keys": ["named-one", "old-one", "nowhere"], "reason": "by key"})
+    close = named[0].take(CLOSE)
+    assert (close.name, close.text, close.may_return) == ("kicked", "by key", False)
+    old.gone()
+    assert old.close_code == 3502
+    api.ok("POST", "/v1/kick", {"mids": [14], "reason": "by mid"})
+    assert named[1].take(CLOSE).text == "by mid"
+    api.push(room="live://calm", body="still here")
+    assert others[0].take(PUSH).body == b"still here"
+    assert others[1].push().body == b"still here"
+    assert [head for head in others[0].heard if head[0] == CLOSE] == []
+    api.ok("POST", "/v1/kick", {"room": "live://calm", "reason": "closed"})
+    assert others[0].take(CLOSE).text == "closed"
+    others[1].gone()
+    wait_until(lambda: not api.ok("GET", "/v1/users/13")["online"], 10, "nobody is online")
+
+
+def test_v2_a_backend_joins_by_key_and_every_connection_by_mid(kept, api):
+    phone, laptop = two(kept, "tcp"), two(kept, "ws", 1)
+    phone.connect(22, key="put-phone")
+    laptop.connect(22, key="put-laptop", rooms=["live://own"])
+    api.ok("POST", "/v1/rooms/join", {"keys": ["put-phone"], "room": "live://by-key"})
+    assert [r.room for r in phone.take(21, 0).rooms] == ["live://by-key"]
+    api.push(room="live://by-key", body="phone only")
+    assert phone.take(PUSH).body == b"phone only"
+    laptop.nothing(0.3)
+    api.ok("POST", "/v1/rooms/join", {"mids": [22], "room": "live://by-mid"})
+    for client in (phone, laptop):
+        assert [r.room for r in client.take(21, 0).rooms] == ["live://by-mid"]
+    api.push(room="live://by-mid", body="both")
+    assert [client.take(PUSH).body for client in (phone, laptop)] == [b"both"] * 2
+    api.ok("POST", "/v1/rooms/leave", {"keys": ["put-phone"], "room": "live://by-mid"})
+    assert list(phone.take(23, 0).rooms) == ["live://by-mid"]
+    api.push(room="live://by-mid", body="laptop only")
+    assert laptop.take(PUSH).body == b"laptop only"
+    phone.nothing(0.3)
+    api.push(room="live://own", body="its own room stays")
+    assert laptop.take(PUSH).body == b"its own room stays"
+
+
 def test_v2_backends_join_and_leave_for_a_user(kept, api):
     client = two(kept, "tcp", 1)
     client.connect(21)
