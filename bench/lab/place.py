@@ -37,9 +37,9 @@ def processes_for(connections):
 class Place(Cluster):
     """Started with `with`; env overrides keys of the three daemons."""
 
-    def __init__(self, comets=1, shards=0, env=None, logics=1, jobs=1):
+    def __init__(self, comets=1, shards=0, env=None, logics=1, jobs=1, rooms=None):
         self.settings = {**QUIET, "ENCKE_COMET_SHARDS": str(shards), **(env or {})}
-        super().__init__(comets, logics, jobs, self.settings)
+        super().__init__(comets, logics, jobs, self.settings, rooms)
 
     def __enter__(self):
         try:
