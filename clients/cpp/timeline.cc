@@ -102,6 +102,8 @@ void Timeline::Take(std::uint64_t epoch, std::uint64_t seq, const Push* push) {
     seq_ = seq - 1;
     placed_ = true;
   }
+  // Nothing was ever said when we came: the first number follows, whatever the epoch.
+  if (state_ == State::kLive && epoch_ == 0 && seq_ == 0 && seq == 1) epoch_ = epoch;
   if (placed_ && epoch == epoch_ && seq <= seq_) return;  // a repeat
   if (epoch != held_epoch_) held_.clear();
   held_epoch_ = epoch;

@@ -57,6 +57,8 @@ class Follower:
     def on_push(self, epoch, seq, push):
         if self.state == "live" and not self.placed:
             self.place(epoch, seq - 1)
+        if self.state == "live" and (self.epoch, self.seq, seq) == (0, 0, 1):
+            self.epoch = epoch  # nothing was ever said when we came: the first number follows
         if epoch == self.epoch and seq <= self.seq:
             return
         if epoch != self.held_epoch:

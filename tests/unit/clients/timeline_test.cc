@@ -68,6 +68,17 @@ TEST(Timeline, BeginsWithTheHeadAndDropsWhatIsOlder) {
   EXPECT_EQ(f.Wants(), "none");
 }
 
+TEST(Timeline, TheFirstNumberFollowsAnEmptyTimeline) {
+  Follower f;
+  f.Joins(0, 0);
+  f.timeline.OnPush(PushOf(5, 1));  // not asked for: it may be gone before an answer comes
+  f.timeline.OnPush(PushOf(5, 2));
+  EXPECT_EQ(f.Story(), "5/1 5/2 ");
+  EXPECT_EQ(f.Wants(), "none");
+  f.timeline.OnPush(PushOf(6, 1));
+  EXPECT_EQ(f.Wants(), "5/2");
+}
+
 TEST(Timeline, AHoleIsFetchedOnceAndLivePushesWait) {
   Follower f;
   f.Joins(5, 1);
