@@ -166,7 +166,8 @@ export class Timeline {
   #take(epoch, seq, push) {
     if (this.#state === LIVE && !this.#placed) this.#place(epoch, seq - 1);
     // Nothing was ever said when we came: the first number follows, whatever the epoch.
-    if (this.#state === LIVE && this.#epoch === 0 && this.#seq === 0 && seq === 1) this.#epoch = epoch;
+    const empty = this.#epoch === 0 && this.#seq === 0;
+    if (this.#state === LIVE && empty && seq === 1) this.#epoch = epoch;
     if (this.#placed && epoch === this.#epoch && seq <= this.#seq) return; // a repeat
     if (epoch !== this.#heldEpoch) this.#held.clear();
     this.#heldEpoch = epoch;
