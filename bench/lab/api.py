@@ -4,7 +4,8 @@
 usage: bench/lab/api.py [--seconds=10] [--turns=3]
 
 Ten rooms of ten members. Closed loop (each connection asks again as soon as it is answered) for the
-most it takes; then an open loop at 10,000/s for latency that a late sender cannot hide.
+most it takes; then an open loop at 10,000/s for latency that a late sender cannot hide; then a
+hundred pushes in each request to /v1/pushes:batch.
 """
 import argparse
 import json
@@ -50,12 +51,16 @@ def main():
             rows.append(one(place, "closed loop, 16 connections", options.seconds, push_rate=0))
             rows.append(one(place, "open loop, 10,000/s", options.seconds, push_rate=10_000,
                             pipeline=16))
+            rows.append(one(place, "batches of 100", options.seconds, push_rate=0, route="batch",
+                            batch=100))
         told = conditions(place)
     report.table("turns", rows)
-    for case, what in (("closed", "accepted_per_s"), ("open", "http_p99_ms")):
+    for case, what, limit in (("closed", "accepted_per_s", {"at_least": 10_000}),
+                              ("closed", "http_p99_ms", {"at_most": 20}),
+                              ("open", "http_p99_ms", {"at_most": 20}),
+                              ("batches", "accepted_per_s", {"at_least": 50_000})):
         values = [row[what] for row in rows if row["case"].startswith(case)]
-        limit = {"at_least": 10_000} if case == "closed" else {"at_most": 20}
-        report.check(f"{case} loop: {what}, median", statistics.median(values), **limit)
+        report.check(f"{case}: {what}, median", statistics.median(values), **limit)
     report.check("lost", sum(row["lost"] for row in rows), at_most=0)
     sys.exit(0 if report.save(told) else 1)
 

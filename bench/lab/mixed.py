@@ -2,10 +2,11 @@
 """Small rooms beside a big one on the same comet, which alone could eat more than a core.
 
 usage: bench/lab/mixed.py [--big=15000] [--big_rate=40] [--rooms=100] [--members=20] [--rate=5]
-                          [--seconds=20] [--no_slices]
+                          [--seconds=20] [--window=300ms] [--no_slices]
 
-The small rooms' latency is measured by a client process of their own. --no_slices repeats the run
-with flushes that never yield (room.slice_us: 0), for comparison.
+The small rooms' latency is measured by a client process of their own. The big room may gather for
+`window` once it is past room.hot_bytes (room.hot_windows; 0 = it may not). --no_slices repeats the
+run with flushes that never yield (room.slice_us: 0) and no window, for comparison.
 """
 import argparse
 import sys
@@ -73,10 +74,12 @@ def main():
     parser.add_argument("--members", type=int, default=20)
     parser.add_argument("--rate", type=float, default=5, help="pushes a second to each small room")
     parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--window", default="300ms")
     parser.add_argument("--no_slices", action="store_true")
     options = parser.parse_args()
     report = Report("mixed", "Small rooms beside a big one")
-    row, told = one_run(options, {}, report, "with slices")
+    hot = {"ENCKE_ROOM_HOT_WINDOWS": f"big={options.window}"} if options.window != "0" else {}
+    row, told = one_run(options, hot, report, "with slices")
     report.check("small rooms p99, ms", row["small_latency_ms"]["p99"], at_most=50)
     report.check("small rooms: lost", row["small_lost"], at_most=0)
     report.check("big room: lost", row["big"]["lost"], at_most=0)

@@ -57,7 +57,8 @@ Status Run(const logic::LogicConfig& config, const std::string& path) {
   if (auto made = logic::EnsureHistories(config.timelines, archive); !made) return made.error();
   push::Relay relay(logic::WithArchive(push::RealRelayPorts(presence, publisher, timelines, reports,
                                                             config.timelines, config.push_log),
-                                       archive));
+                                       archive),
+                    config.publish.in_flight_max);
   auto hook = encke::webhook::Webhook::Make(config.webhook);
   if (!hook) return hook.error();
   const logic::Backends backends{config, **nats, **hook};  // who hears what clients say
@@ -88,7 +89,7 @@ Status Run(const logic::LogicConfig& config, const std::string& path) {
   const auto service = encke::rpc::MakeSessionService(
       [&door](auto stream) { return door.Accept(std::move(stream)); });
   const auto pushes = encke::rpc::MakePushApi(push_api.calls());
-  const logic::RedisStop stop(redis);
+  const logic::StopFirst stop(redis, publisher);
 
   auto grpc = encke::rpc::Server::Start(config.grpc, {service.get()});
   if (!grpc) return grpc.error();
@@ -98,7 +99,7 @@ Status Run(const logic::LogicConfig& config, const std::string& path) {
   if (auto port = admin.Start(); !port) return port.error();
 
   logic::Life life(config, path,
-                   {**auth, *keys, registry, door, http, **grpc, **push_grpc, publisher, **hook});
+                   {**auth, *keys, registry, door, http, **grpc, **push_grpc, relay, **hook});
   life.Begin();
   life.WaitForStop();
   life.Leave();

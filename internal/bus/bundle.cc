@@ -8,8 +8,6 @@
 namespace encke::bus {
 namespace {
 
-constexpr std::size_t kBytesMax = std::size_t{256} * 1024;
-constexpr std::size_t kPushesMax = kPlaces - 1;
 constexpr std::string_view kTag =
     "\xc2\x02";  // field 40, length-delimited: no other push begins so
 
@@ -26,7 +24,7 @@ std::vector<std::string> Bundle(std::vector<std::string> pushes) {
   std::size_t bytes = 0;
   for (std::string& push : pushes) {
     const auto count = static_cast<std::size_t>(bundle.together_size());
-    if (count > 0 && (count == kPushesMax || bytes + push.size() > kBytesMax)) {
+    if (count > 0 && (count == kBundlePushesMax || bytes + push.size() > kBundleBytesMax)) {
       entries.push_back(Seal(bundle));
       bundle.Clear();
       bytes = 0;
@@ -44,7 +42,7 @@ void EachPush(std::uint64_t entry,
   PushMsg bundle;
   const bool bundled = payload.starts_with(kTag) &&
                        bundle.ParseFromArray(payload.data(), static_cast<int>(payload.size())) &&
-                       static_cast<std::size_t>(bundle.together_size()) <= kPushesMax;
+                       static_cast<std::size_t>(bundle.together_size()) <= kBundlePushesMax;
   const int count = bundled ? bundle.together_size() : 0;
   if (count == 0) return visit(LastPlace(entry), payload);
   for (int i = 0; i + 1 < count; ++i)

@@ -109,7 +109,10 @@ class Publisher::Impl {
     thread_ = std::thread([this] { WatchDeadlines(); });
   }
 
-  ~Impl() {
+  ~Impl() { Stop(); }
+
+  void Stop() {
+    if (!thread_.joinable()) return;
     gate_.CloseAndWait();
     give_up_at_ms_.store(MonotonicMs() + options_.ack_timeout.count());
     pause_.Wake();
@@ -278,6 +281,7 @@ void Publisher::PublishTo(std::string subject,
                           std::function<void(Result<std::uint64_t>)> done) {
   impl_->Publish(std::move(subject), id, std::move(payload), std::move(done));
 }
+void Publisher::Stop() { impl_->Stop(); }
 std::size_t Publisher::in_flight() const { return impl_->in_flight(); }
 const PublisherCounts& Publisher::counts() const { return impl_->counts(); }
 

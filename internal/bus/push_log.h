@@ -38,6 +38,8 @@ inline constexpr std::uint64_t kPlaces = 1024;
 constexpr std::uint64_t EntryOf(std::uint64_t place) { return place / kPlaces; }
 constexpr std::uint64_t LastPlace(std::uint64_t entry) { return entry * kPlaces + kPlaces - 1; }
 
+inline constexpr std::size_t kBundleBytesMax = std::size_t{256} * 1024;
+inline constexpr std::size_t kBundlePushesMax = kPlaces - 1;
 // Serialized PushMsgs of one partition, in order: the entries to publish.
 std::vector<std::string> Bundle(std::vector<std::string> pushes);
 // Each push of an entry with its place.  What is no bundle is one push, whatever it is.
@@ -53,7 +55,7 @@ struct StoreReply {
 Result<StoreReply> ParseStoreReply(std::string_view json);
 
 struct PublisherOptions {
-  std::size_t in_flight_max = 16'384;
+  std::size_t in_flight_max = 65'536;
   Duration ack_timeout{2000};  // then one retry with the same id, then kTimeout
 };
 
@@ -65,7 +67,7 @@ struct PublisherCounts {
 class Publisher {
  public:
   Publisher(Nats& nats, const LogOptions& log, const PublisherOptions& options);
-  ~Publisher();  // waits for what is in flight, at most ack_timeout
+  ~Publisher();  // stops
   Publisher(const Publisher&) = delete;
   Publisher& operator=(const Publisher&) = delete;
 
@@ -81,6 +83,9 @@ class Publisher {
                  const std::string& id,
                  std::string payload,
                  std::function<void(Result<std::uint64_t>)> done);
+  // Refuses what comes from now on and waits for what is in flight, at most ack_timeout; then no
+  // callback comes any more.  Once, from any thread but the callbacks'.
+  void Stop();
   std::size_t in_flight() const;
   const PublisherCounts& counts() const;
 

@@ -78,10 +78,10 @@ void Life::Leave() {
   parts_.grpc.Stop(std::min(left(), Duration(1000)));
   parts_.http.Stop();
   Pulse pause;
-  while (parts_.publisher.in_flight() > 0 && left().count() > 0)
+  while (parts_.relay.in_flight() > 0 && left().count() > 0)
     pause.Wait(Duration(10));
   parts_.hook.Stop(std::min(left(), Duration(2000)));
-  if (const std::size_t lost = parts_.publisher.in_flight(); lost > 0) {
+  if (const std::size_t lost = parts_.relay.in_flight(); lost > 0) {
     log::Warn("process.stopping unacknowledged={}", lost);
   }
 }

@@ -17,6 +17,7 @@
 #include "bus/registry.h"
 #include "logic/config.h"
 #include "presence/session_door.h"
+#include "push/relay.h"
 #include "rpc/server.h"
 #include "store/redis.h"
 #include "web/http_server.h"
@@ -29,17 +30,22 @@ void WhyUnready(store::Redis& redis,
                 const bus::Registry& registry,
                 std::function<void(std::string)> tell);
 
-// Stops Redis before anything that its callbacks use goes: the last thing declared, the first to
-// go.
-class RedisStop {
+// Stops Redis and the publisher before anything that their callbacks use goes: the last thing
+// declared, the first to go.
+class StopFirst {
  public:
-  explicit RedisStop(store::Redis& redis) : redis_(redis) {}
-  ~RedisStop() { redis_.Stop(); }
-  RedisStop(const RedisStop&) = delete;
-  RedisStop& operator=(const RedisStop&) = delete;
+  StopFirst(store::Redis& redis, bus::Publisher& publisher)
+      : redis_(redis), publisher_(publisher) {}
+  ~StopFirst() {
+    publisher_.Stop();
+    redis_.Stop();
+  }
+  StopFirst(const StopFirst&) = delete;
+  StopFirst& operator=(const StopFirst&) = delete;
 
  private:
   store::Redis& redis_;
+  bus::Publisher& publisher_;
 };
 
 class Life {
@@ -52,7 +58,7 @@ class Life {
     web::HttpServer& http;
     rpc::Server& grpc;
     rpc::Server& push_grpc;
-    bus::Publisher& publisher;
+    push::Relay& relay;
     webhook::Webhook& hook;
   };
   Life(const LogicConfig& config, std::string config_path, const Parts& parts);

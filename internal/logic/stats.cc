@@ -90,7 +90,10 @@ void WriteHttp(MetricsWriter& out, const web::HttpCounts& c) {
              c.answer_us, 1e-6);
 }
 
-void WriteApi(MetricsWriter& out, const HttpApiCounts& api, const push::RelayCounts& relay) {
+void WriteApi(MetricsWriter& out,
+              const HttpApiCounts& api,
+              const push::RelayCounts& relay,
+              std::size_t in_flight) {
   Family(out, "encke_logic_api_refused_total", "API calls refused", "reason")
       .Add("unauthorized", api.unauthorized)
       .Add("bad_query", api.bad_requests)
@@ -100,6 +103,8 @@ void WriteApi(MetricsWriter& out, const HttpApiCounts& api, const push::RelayCou
       .Add("mids", relay.mids)
       .Add("room", relay.room)
       .Add("all", relay.all);
+  out.Level("encke_logic_pushes_in_flight", "parts of pushes not stored yet", "",
+            static_cast<double>(in_flight));
   out.Count("encke_logic_pushes_failed_total", "pushes refused", "", Value(relay.failed));
   out.Count("encke_logic_pushes_unrouted_total", "keys and mids that were nowhere", "",
             Value(relay.unrouted));
@@ -203,7 +208,7 @@ std::string MetricsText(const LogicView& view) {
   WriteAuth(out, view.auth);
   WriteSessions(out, view.door.counts());
   WritePresence(out, view.presence);
-  WriteApi(out, view.api.counts(), view.relay.counts());
+  WriteApi(out, view.api.counts(), view.relay.counts(), view.relay.in_flight());
   WriteNative(out, view.native.counts());
   WritePushGrpc(out, view.push_grpc.counts());
   WriteTimelines(out, view);

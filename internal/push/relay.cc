@@ -101,6 +101,11 @@ PushMsg MessageOf(const Push& push) {
   return message;
 }
 
+Push Named(Push push) {
+  if (push.id.empty()) push.id = NewUuid();
+  return push;
+}
+
 // Parts of one push need names that a retry finds again, and that fit a header.
 std::string PartName(std::string_view part) { return fmt::format("{:016x}", Fnv1a(part)); }
 
@@ -112,7 +117,8 @@ std::string PartName(std::string_view part) { return fmt::format("{:016x}", Fnv1
 class Relay::Work {
  public:
   Work(Push asked, Relay& relay, OnAccepted done)
-      : push(std::move(asked)),
+      : alone(!asked.id.empty()),
+        push(Named(std::move(asked))),
         message(MessageOf(push)),
         counts_(relay.counts_),
         accepted_(relay.CounterOf(push.to)),
@@ -160,6 +166,7 @@ class Relay::Work {
     });
   }
 
+  const bool alone;  // its caller may ask again by its id
   const Push push;
   const PushMsg message;
 
@@ -176,7 +183,8 @@ class Relay::Work {
   const OnAccepted done_;
 };
 
-Relay::Relay(RelayPorts ports) : ports_(std::move(ports)) {}
+Relay::Relay(RelayPorts ports, std::size_t in_flight_max)
+    : ports_(std::move(ports)), lanes_(ports_.partitions, in_flight_max, ports_.publish) {}
 
 Counter& Relay::CounterOf(To to) {
   switch (to) {
@@ -196,18 +204,16 @@ void Relay::Accept(Push push, OnAccepted done) { Begin(std::move(push), nullptr,
 
 void Relay::AcceptAll(std::vector<Push> pushes,
                       const std::function<void(std::size_t, Result<Accepted>)>& done) {
-  const bool share =
-      std::all_of(pushes.begin(), pushes.end(), [](const Push& push) { return push.id.empty(); });
   Sheaf sheaf;
   for (std::size_t i = 0; i < pushes.size(); ++i) {
-    Begin(std::move(pushes[i]), share ? &sheaf : nullptr,
+    Begin(std::move(pushes[i]), &sheaf,
           [done, i](Result<Accepted> accepted) { done(i, std::move(accepted)); });
   }
-  sheaf.Leave(ports_.publish);
+  for (auto& [partition, items] : sheaf)
+    lanes_.Put(partition, std::move(items));
 }
 
 void Relay::Begin(Push push, Sheaf* sheaf, OnAccepted done) {
-  if (push.id.empty()) push.id = NewUuid();
   const auto job = std::make_shared<Work>(std::move(push), *this, std::move(done));
   job->Begin();
   switch (job->push.to) {
@@ -222,7 +228,7 @@ void Relay::Begin(Push push, Sheaf* sheaf, OnAccepted done) {
         ToRoom(job, room, sheaf);
       break;
     case To::kAll:
-      Publish(job, 0, "", job->message);
+      Publish(job, 0, "", job->message, sheaf);
       break;
   }
   job->End(Ok{});
@@ -301,12 +307,7 @@ void Relay::ToRoom(const Job& job, const RoomId& room, Sheaf* sheaf) {
   const std::string part = job->push.rooms.size() > 1 ? room.value() : "";
   const timeline::KeptOptions* kept = ports_.plan.Of(room.value());
   if (kept == nullptr || job->push.what != What::kSay) {
-    if (sheaf != nullptr) {
-      job->Begin();
-      return sheaf->Add(partition, message.SerializeAsString(),
-                        [job](const Status& stored) { job->End(stored); });
-    }
-    return Publish(job, partition, part, message);
+    return Publish(job, partition, part, message, sheaf);
   }
   Append(job, room.value(), *kept, message,
          [this, job, partition, part, message](const Place& place) {
@@ -355,15 +356,16 @@ void Relay::AppendOnce(const Job& job, store::Timelines::Entry entry, int attemp
                 });
 }
 
-void Relay::Publish(const Job& job,
-                    int partition,
-                    const std::string& part,
-                    const PushMsg& message) const {
+void Relay::Publish(
+    const Job& job, int partition, const std::string& part, const PushMsg& message, Sheaf* sheaf) {
   job->Begin();
-  const std::string id = part.empty() ? job->push.id : job->push.id + "." + PartName(part);
-  ports_.publish(partition, id, message.SerializeAsString(), [job](const auto& stored) {
-    job->End(stored ? Status(Ok{}) : Status(stored.error()));
-  });
+  std::vector<Lanes::Item> items(1);
+  items[0].id = part.empty() ? job->push.id : job->push.id + "." + PartName(part);
+  items[0].alone = job->alone;
+  items[0].payload = message.SerializeAsString();
+  items[0].done = [job](const Status& stored) { job->End(stored); };
+  if (sheaf == nullptr) return lanes_.Put(partition, std::move(items));
+  (*sheaf)[partition].push_back(std::move(items[0]));
 }
 
 }  // namespace encke::push

@@ -11,10 +11,11 @@
 //
 // Owner    main of logic; borrows what its ports lead to.
 // Thread   any; `done` comes on a NATS or Redis thread, once.
-// Limit    the publisher's in-flight bound; body bytes and list lengths are bounded by the doors.
+// Limit    in_flight_max of its lanes; body bytes and list lengths are bounded by the doors.
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -27,8 +28,8 @@
 #include "base/result.h"
 #include "bus/push_log.h"
 #include "presence/presence.h"
+#include "push/lanes.h"
 #include "push/push.h"
-#include "push/sheaf.h"
 #include "store/reports.h"
 #include "store/timelines.h"
 #include "timeline/plan.h"
@@ -48,11 +49,7 @@ struct RelayPorts {
   using OnAppended = std::function<void(Result<store::Timelines::Appended>)>;
   std::function<void(const std::vector<Key>&, presence::Presence::OnPlaces)> find_keys;
   std::function<void(const std::vector<Mid>&, presence::Presence::OnPlaces)> find_mids;
-  std::function<void(int partition,
-                     const std::string& id,
-                     std::string payload,
-                     std::function<void(Result<std::uint64_t>)> done)>
-      publish;
+  Lanes::Publish publish;
   std::function<void(store::Timelines::Entry, OnAppended)> append;
   // Where what has durable history goes besides; null: nowhere.
   std::function<void(const Place&, std::string payload, std::function<void(Status)> done)> archive;
@@ -66,13 +63,12 @@ class Relay {
  public:
   // OK when every entry is stored; else the first error, after the last entry was answered.
   using OnStored = std::function<void(Status)>;
-  explicit Relay(RelayPorts ports);
+  explicit Relay(RelayPorts ports, std::size_t in_flight_max = 65'536);
   Relay(const Relay&) = delete;
   Relay& operator=(const Relay&) = delete;
 
   void Accept(Push push, OnAccepted done);
-  // Many at once, in order; done for each with its number.  Pushes to rooms share entries of the
-  // log, unless one of the batch has an id of its caller: a retry of that must find it.
+  // Many at once, in order; done for each with its number.
   void AcceptAll(std::vector<Push> pushes,
                  const std::function<void(std::size_t, Result<Accepted>)>& done);
 
@@ -82,11 +78,14 @@ class Relay {
   void PushRoom(std::int32_t op, const RoomId& room, std::string body, OnStored done);
   void PushAll(std::int32_t op, std::int32_t speed, std::string body, OnStored done);
   const RelayCounts& counts() const { return counts_; }
+  std::size_t in_flight() const { return lanes_.in_flight(); }  // entries not stored yet
 
  private:
   class Work;  // one push under way
   using Job = std::shared_ptr<Work>;
   using Numbers = std::function<void(const Place&)>;
+  // What the pushes of a batch put on the log, by partition; null: they are not of a batch.
+  using Sheaf = std::map<int, std::vector<Lanes::Item>>;
 
   Counter& CounterOf(To to);
   void Begin(Push push, Sheaf* sheaf, OnAccepted done);
@@ -96,8 +95,8 @@ class Relay {
   void ToComet(const Job& job,
                const ServerId& comet,
                const std::vector<std::string>& keys,
-               const Place* inbox);                               // null: it is in none
-  void ToRoom(const Job& job, const RoomId& room, Sheaf* sheaf);  // null: each its own entry
+               const Place* inbox);  // null: it is in none
+  void ToRoom(const Job& job, const RoomId& room, Sheaf* sheaf);
   // `then` is called when it is in the timeline, and begins what is still to do.
   void Append(const Job& job,
               const std::string& name,
@@ -108,9 +107,11 @@ class Relay {
   void Publish(const Job& job,
                int partition,
                const std::string& part,
-               const PushMsg& message) const;
+               const PushMsg& message,
+               Sheaf* sheaf = nullptr);
 
   RelayPorts ports_;
+  Lanes lanes_;
   RelayCounts counts_;
 };
 
