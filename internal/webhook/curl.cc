@@ -8,7 +8,7 @@ namespace encke::webhook {
 
 namespace {
 
-constexpr std::size_t kAnswerBytesMax = 64 * 1024;
+constexpr std::size_t kAnswerBytesMax = std::size_t{64} * 1024;
 
 struct Handle {
   Handle() : curl(curl_easy_init()) {}

@@ -160,7 +160,7 @@ void Webhook::Deliver(const Batch& batch) {
 
 Posted Webhook::PostOnce(const Post& post) {
   const std::int64_t began_us = MonotonicUs();
-  const Posted posted = post_(post, abort_);
+  Posted posted = post_(post, abort_);
   counts_.post_us.Observe(static_cast<std::uint64_t>(MonotonicUs() - began_us));
   (Taken(posted) ? counts_.posts : counts_.posts_failed).Add();
   return posted;
