@@ -8,17 +8,6 @@
 
 namespace encke::bench {
 
-void Received::Take(std::uint64_t number) {
-  ++count;
-  if (number > last) {
-    for (std::uint64_t i = last + 1; i < number; ++i)
-      missing.insert(missing.end(), i);
-    last = number;
-  } else {
-    ++(missing.erase(number) > 0 ? out_of_order : duplicates);
-  }
-}
-
 Follower::Follower(client::ClientOptions options, std::string room)
     : room_(std::move(room)),
       client_(std::move(options),

@@ -7,20 +7,12 @@
 // Limit    as client::Client; one entry per number that is missing now.
 
 #include <cstdint>
-#include <set>
 #include <string>
 
 #include "clients/cpp/client.h"
+#include "tally/received.h"
 
 namespace encke::bench {
-
-struct Received {
-  std::uint64_t last = 0;  // the largest number
-  std::uint64_t count = 0, duplicates = 0, out_of_order = 0, reloads = 0;
-  std::set<std::uint64_t> missing;  // of those up to `last`
-
-  void Take(std::uint64_t number);
-};
 
 class Follower {
  public:

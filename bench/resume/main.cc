@@ -161,7 +161,7 @@ class Flock {
       const Received& got = one.received();
       const std::size_t room = at % static_cast<std::size_t>(rooms_);
       const std::uint64_t expected = room < accepted.size() ? accepted[room] : got.last;
-      const std::uint64_t lacks = got.missing.size() + expected - std::min(got.last, expected);
+      const std::uint64_t lacks = got.Lacks(expected);
       live += one.live() ? 1 : 0;
       lost += one.lost() ? 1 : 0;
       resumed += one.lost() && one.resumed_us() > 0 ? 1 : 0;
