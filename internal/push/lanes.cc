@@ -58,7 +58,7 @@ void Lanes::Drain(int partition) {
 std::vector<Lanes::Item> Lanes::Next(Lane& lane) {
   std::vector<Item> next;
   if (lane.leaving || lane.waiting.empty()) return next;
-  if (lane.under_way > 0 && lane.alone == 0) return next;
+  if (lane.under_way >= kUnderWay && lane.alone == 0) return next;
   std::size_t bytes = 0;
   do {
     Item& item = lane.waiting.front();

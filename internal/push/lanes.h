@@ -1,11 +1,11 @@
 #pragma once
 // Lanes: puts pushes on the push log, partition by partition in the order in which they came.
 //
-// What comes while an entry of the partition is under way is gathered, and leaves as one entry when
-// that is answered: an entry costs logic, NATS and job about the same however much it carries.
-// There is no timer: a push that finds its lane empty leaves at once.  A push whose caller gave it
-// an id is an entry of its own, because a retry must be found by that id; it waits for nobody, and
-// what was gathered leaves before it.
+// What comes while two entries of the partition are under way is gathered, and leaves as one entry
+// when one of them is answered: an entry costs logic, NATS and job about the same however much it
+// carries. There is no timer: a push that finds its lane free leaves at once.  A push whose caller
+// gave it an id is an entry of its own, because a retry must be found by that id; it waits for
+// nobody, and what was gathered leaves before it.
 //
 // Owner    Relay.
 // Thread   any; answers come on the publisher's thread, or before Put returns when refused at once.
@@ -47,6 +47,7 @@ class Lanes {
   std::size_t in_flight() const { return in_flight_; }
 
  private:
+  static constexpr std::size_t kUnderWay = 2;
   struct Lane {
     std::deque<Item> waiting;
     std::size_t alone = 0;      // of them
