@@ -84,7 +84,7 @@ TEST_F(PushDoorTest, WhatBecameOfAPushIsReportedWhenItsSenderAsks) {
   EXPECT_EQ(news[1].counts().at("filtered"), 2U);
   EXPECT_EQ(news[1].counts().at("unknown"), 1U);
   EXPECT_EQ(news[2].counts().at("expired"), 3U);  // connections, as all the others
-  EXPECT_TRUE(reports.Collect(20).empty());  // no news
+  EXPECT_TRUE(reports.Collect(20).empty());       // no news
 }
 
 TEST(Reports, EntriesOfOnePushAreToldTogether) {
