@@ -5,6 +5,7 @@
 #include "bus/registry.h"
 #include "comet/config.h"
 #include "comet/process.h"
+#include "comet/roll.h"
 #include "comet/shard.h"
 #include "comet/stats.h"
 #include "daemon/admin.h"
@@ -13,6 +14,7 @@
 #include "downlink/push_door.h"
 #include "downlink/reports.h"
 #include "hub/directory.h"
+#include "rpc/calls.h"
 #include "rpc/server.h"
 #include "session/addresses.h"
 #include "uplink/census.h"
@@ -61,17 +63,22 @@ Status Run(comet::CometConfig config, const std::string& path) {
   downlink::PushDoor pushes({.reports = &reports}, interest, directory, shards.ports(), config.id,
                             boot);  // from jobs
 
+  comet::Roll roll(shards);  // who is in a room, asked by logic
+
   encke::daemon::Admin admin(
       config.admin_listen,
       {.metrics =
            [&] {
              return comet::MetricsText({shards.views(), &logic.stats(), &interest, &census,
-                                        &addresses, &pushes.counts(), nats->get()});
+                                        &addresses, &pushes.counts(), nats->get(), &roll.counts()});
            },
        .unready = [&](auto tell) { tell(comet::WhyUnready(logic, **nats, shards)); }});
   if (auto port = admin.Start(); !port) return port.error();
   const auto push_service = pushes.MakeService();
-  auto grpc = encke::rpc::Server::Start({.address = config.grpc_listen}, {push_service.get()});
+  const auto roll_service = encke::rpc::MakeRollService(
+      [&roll](const auto& ask, auto done) { roll.Ask(ask, std::move(done)); });
+  auto grpc = encke::rpc::Server::Start({.address = config.grpc_listen},
+                                        {push_service.get(), roll_service.get()});
   if (!grpc) return grpc.error();
 
   logic.Start(

@@ -50,6 +50,8 @@ Status Run(const logic::LogicConfig& config, const std::string& path) {
   presence::Presence presence(sessions, online, registry, config.presence);
   auto nodes = presence::Nodes::Make(registry, config.nodes);  // where to send clients
   if (!nodes) return nodes.error();
+  encke::rpc::RollClient comets;
+  presence::Members members(logic::MembersOn(registry, comets));      // who is in a room
   bus::Publisher publisher(**nats, config.push_log, config.publish);  // where pushes leave
   store::Timelines timelines(redis);                                  // what was said
   store::Reports reports(redis);                                      // and who got it
@@ -74,7 +76,7 @@ Status Run(const logic::LogicConfig& config, const std::string& path) {
   presence::SessionDoor door(**auth, ports, config.door);  // the comets' door
   encke::web::HttpServer http(config.http);                // the backends' door
   logic::HttpApi api(http, logic::HttpPorts::Of(relay, presence, **nodes), *keys);
-  const auto v1_ports = logic::NativePortsOf(relay, presence, reports, history);
+  const auto v1_ports = logic::NativePortsOf(relay, presence, members, reports, history);
   encke::native::NativeApi native(http, v1_ports, *keys);
   encke::native::GrpcApi push_api(v1_ports, *keys, {.body_bytes_max = config.http.body_bytes_max});
   if (config.demo) logic::ServeDemo(http);
@@ -82,8 +84,9 @@ Status Run(const logic::LogicConfig& config, const std::string& path) {
       config.admin_listen,  // the operators' door
       {.metrics =
            [&] {
-             return logic::MetricsText({**auth, door, presence, relay, client, timelines, asks, api,
-                                        native, push_api, http, redis, publisher, **nats, **hook});
+             return logic::MetricsText({**auth, door, presence, members, relay, client, timelines,
+                                        asks, api, native, push_api, http, redis, publisher, **nats,
+                                        **hook});
            },
        .unready = [&](auto tell) { logic::WhyUnready(redis, **nats, registry, std::move(tell)); }});
   const auto service = encke::rpc::MakeSessionService(

@@ -4,6 +4,7 @@
 
 #include <fmt/core.h>
 
+#include "comet/roll.h"
 #include "daemon/stats.h"
 #include "downlink/interest.h"
 #include "downlink/push_door.h"
@@ -269,6 +270,15 @@ void WriteShared(MetricsWriter& out, const StatsView& view) {
   daemon::WriteNats(out, "comet", *view.nats);
 }
 
+void WriteRoll(MetricsWriter& out, const RollCounts& c) {
+  out.Count("encke_comet_member_pages_total", "pages of members of rooms told to logic", "",
+            Value(c.pages));
+  out.Count("encke_comet_member_pages_refused_total", "not told: too many at once", "",
+            Value(c.busy));
+  out.Count("encke_comet_members_looked_at_total", "members looked at for them", "",
+            Value(c.looked_at));
+}
+
 }  // namespace
 
 std::string MetricsText(const StatsView& view) {
@@ -281,6 +291,7 @@ std::string MetricsText(const StatsView& view) {
   WriteLink(out, *view.link);
   WriteDoor(out, *view.door);
   WriteShared(out, view);
+  WriteRoll(out, *view.roll);
   return out.Take();
 }
 

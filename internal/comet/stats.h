@@ -35,6 +35,8 @@ struct PushDoorCounts;
 
 namespace encke::comet {
 
+struct RollCounts;
+
 // One shard as a scrape sees it.
 struct ShardView {
   const session::ShardStats* sessions;
@@ -54,6 +56,7 @@ struct StatsView {
   const session::Addresses* addresses;
   const downlink::PushDoorCounts* door;
   const bus::Nats* nats;
+  const RollCounts* roll;
 };
 
 std::string MetricsText(const StatsView& view);

@@ -351,11 +351,10 @@ std::size_t Hub::RoomCount(Slot slot) const {
   return impl_->places_.Of(channel.position).size();
 }
 
-std::vector<Slot> Hub::Members(std::string_view room) const {
-  std::vector<Slot> members;
-  if (const auto number = impl_->rooms_.NumberOf(room))
-    impl_->rooms_.At(*number).EachMember([&members](Slot slot) { members.push_back(slot); });
-  return members;
+std::vector<Slot> Hub::Members(std::string_view room, std::size_t* end, std::size_t most) const {
+  const auto number = impl_->rooms_.NumberOf(room);
+  if (!number) return {};
+  return impl_->rooms_.At(*number).SlotsBefore(end, most);
 }
 
 std::size_t Hub::MembersHere(std::string_view room) const {

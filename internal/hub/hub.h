@@ -161,7 +161,12 @@ class Hub {
   bool In(Slot slot, std::string_view room) const;   // either version
   std::vector<std::string> RoomsOf(Slot slot) const;
   std::size_t RoomCount(Slot slot) const;
-  std::vector<Slot> Members(std::string_view room) const;
+  std::vector<Slot> Members(std::string_view room) const {
+    std::size_t end = std::numeric_limits<std::size_t>::max();
+    return Members(room, &end, end);
+  }
+  // In pieces, as Room::SlotsBefore says; none: that was all.
+  std::vector<Slot> Members(std::string_view room, std::size_t* end, std::size_t most) const;
   std::size_t MembersHere(std::string_view room) const;
   void EachRoom(const std::function<void(std::string_view room, std::size_t members)>& visit) const;
   // Called with every room whose first member came or last member went, in loop.  Not to call back.

@@ -34,6 +34,14 @@ void Room::Remove(std::uint32_t position, const std::function<void(Slot, std::ui
   }
 }
 
+std::vector<Slot> Room::SlotsBefore(std::size_t* end, std::size_t most) const {
+  *end = std::min(*end, members_.size());
+  std::vector<Slot> slots;
+  for (; *end > 0 && slots.size() < most; --*end)
+    slots.push_back(members_[*end - 1].slot);
+  return slots;
+}
+
 std::size_t Room::Gather(const BatchLimits& limits, const Push& push) {
   if (pending_ == nullptr) pending_ = std::make_unique<Pending>();
   std::vector<Batch>& batches = pending_->batches;

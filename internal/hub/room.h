@@ -72,11 +72,10 @@ class Room {
   // When its next batch may begin; 0 = now.
   std::int64_t HeldUntilUs(std::int64_t now_us) const;
   std::size_t BytesHeld() const;  // id, members and head
-  template <class Visit>
-  void EachMember(const Visit& visit) const {
-    for (const Member& member : members_)
-      visit(static_cast<Slot>(member.slot));
-  }
+  // Those in front of position *end, at most `most`; *end is moved in front of them.  Removal moves
+  // members to the front only, so who asks on from there misses nobody who stays, and may meet
+  // some twice.
+  std::vector<Slot> SlotsBefore(std::size_t* end, std::size_t most) const;
 
  private:
   friend class Rooms;

@@ -1,6 +1,7 @@
 // How HttpApi meets the real parts.  Apart from it, so that its tests need none of them.
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "base/log.h"
@@ -11,6 +12,8 @@
 #include "push/relay.h"
 
 namespace encke::logic {
+
+constexpr Duration kCometPatience{2000};  // for a page of members
 
 HttpPorts HttpPorts::Of(push::Relay& relay, presence::Presence& presence, presence::Nodes& nodes) {
   HttpPorts ports;
@@ -37,6 +40,7 @@ HttpPorts HttpPorts::Of(push::Relay& relay, presence::Presence& presence, presen
 
 native::NativePorts NativePortsOf(push::Relay& relay,
                                   presence::Presence& presence,
+                                  presence::Members& members,
                                   store::Reports& reports,
                                   timeline::History& history) {
   native::NativePorts ports;
@@ -48,10 +52,30 @@ native::NativePorts NativePortsOf(push::Relay& relay,
     presence.FindMids(mids, std::move(done));
   };
   ports.count_of = [&presence](auto room) { return presence.CountOf(room); };
+  ports.members = [&members](const auto& room, const auto& after, auto limit, auto done) {
+    members.Read(room, after, limit, std::move(done));
+  };
   ports.report = [&reports](const auto& id, auto done) { reports.Read(id, std::move(done)); };
   ports.history = [&history](const auto& query, auto done) { history.Page(query, done); };
   ports.purge = [&history](const auto& name, auto upto, auto done) {
     history.Purge(name, upto, done);
+  };
+  return ports;
+}
+
+presence::MembersPorts MembersOn(const bus::Registry& registry, rpc::RollClient& comets) {
+  presence::MembersPorts ports;
+  ports.comets = [&registry, &comets]() -> Result<std::vector<Instance>> {
+    if (!registry.synced()) return Error{Errc::kUnavailable, "the registry was not read yet"};
+    std::vector<Instance> live = registry.List("comet");
+    std::set<std::string> addresses;
+    for (const Instance& comet : live)
+      addresses.insert(comet.grpc());
+    comets.Keep(addresses);
+    return live;
+  };
+  ports.ask = [&comets](const auto& address, const auto& ask, auto done) {
+    comets.Ask(address, ask, kCometPatience, std::move(done));
   };
   return ports;
 }

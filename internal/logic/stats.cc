@@ -74,6 +74,14 @@ void WritePresence(MetricsWriter& out, const presence::Presence& presence) {
       .Add("partial", presence.counts().stale);
 }
 
+void WriteMembers(MetricsWriter& out, const presence::MembersCounts& c) {
+  out.Count("encke_logic_member_pages_total", "pages of members of rooms asked of comets", "",
+            Value(c.pages));
+  Family(out, "encke_logic_member_pages_failed_total", "not told, by reason", "reason")
+      .Add("busy", c.busy)
+      .Add("comet", c.failed);
+}
+
 void WriteHttp(MetricsWriter& out, const web::HttpCounts& c) {
   out.Level("encke_logic_http_open", "open HTTP connections", "",
             static_cast<double>(c.open.value()));
@@ -208,6 +216,7 @@ std::string MetricsText(const LogicView& view) {
   WriteAuth(out, view.auth);
   WriteSessions(out, view.door.counts());
   WritePresence(out, view.presence);
+  WriteMembers(out, view.members.counts());
   WriteApi(out, view.api.counts(), view.relay.counts(), view.relay.in_flight());
   WriteNative(out, view.native.counts());
   WritePushGrpc(out, view.push_grpc.counts());

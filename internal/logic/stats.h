@@ -13,6 +13,7 @@
 #include "logic/http_api.h"
 #include "native/api.h"
 #include "native/grpc_api.h"
+#include "presence/members.h"
 #include "presence/presence.h"
 #include "presence/session_door.h"
 #include "push/client_publisher.h"
@@ -29,6 +30,7 @@ struct LogicView {
   const auth::Auth& auth;
   const presence::SessionDoor& door;
   const presence::Presence& presence;
+  const presence::Members& members;
   const push::Relay& relay;
   const push::ClientPublisher& client;
   const store::Timelines& timelines;

@@ -13,10 +13,13 @@
 #include "base/result.h"
 #include "bus/history.h"
 #include "bus/nats.h"
+#include "bus/registry.h"
 #include "logic/config.h"
 #include "native/api.h"
+#include "presence/members.h"
 #include "push/client_publisher.h"
 #include "push/relay.h"
+#include "rpc/calls.h"
 #include "timeline/archive.h"
 #include "timeline/plan.h"
 #include "webhook/webhook.h"
@@ -26,8 +29,12 @@ namespace encke::logic {
 // What the API of our own needs, of the real parts; in ports.cc.
 native::NativePorts NativePortsOf(push::Relay& relay,
                                   presence::Presence& presence,
+                                  presence::Members& members,
                                   store::Reports& reports,
                                   timeline::History& history);
+
+// Comets are asked by gRPC.
+presence::MembersPorts MembersOn(const bus::Registry& registry, rpc::RollClient& comets);
 
 // The streams of all types with durable history.
 Status EnsureHistories(const timeline::TimelinePlan& plan, const bus::HistoryLog& log);

@@ -49,6 +49,7 @@ const std::vector<NativeApi::Row>& NativeApi::Rows() {
       {"POST", "pushes:batch", &NativeApi::PostBatch},
       {"GET", "pushes/{id}", &NativeApi::GetPush},
       {"GET", "rooms/{room}/online", &NativeApi::GetOnline},
+      {"GET", "rooms/{room}/members", &NativeApi::GetMembers},
       {"POST", "rooms/join", &NativeApi::PostJoin},
       {"POST", "rooms/leave", &NativeApi::PostLeave},
       {"GET", "users/{mid}", &NativeApi::GetUser},
@@ -184,6 +185,19 @@ void NativeApi::GetOnline(Call&& call, const Responder& responder) {
   const std::string_view why = timeline::WhyNoRoom(room);
   if (!why.empty()) return Refuse(400, {"room", std::string(why)}, responder);
   responder.Send(JsonReply(200, {{"room", room}, {"online", ports_.count_of(room)}}));
+}
+
+void NativeApi::GetMembers(Call&& call, const Responder& responder) {
+  const std::string& room = call.segments[0];
+  const std::string_view why = timeline::WhyNoRoom(room);
+  if (!why.empty()) return Refuse(400, {"room", std::string(why)}, responder);
+  const auto query = ReadMembers(call.request.query);
+  if (const auto* fault = std::get_if<Fault>(&query)) return Refuse(400, *fault, responder);
+  const auto& ask = std::get<MembersQuery>(query);
+  ports_.members(room, ask.after, ask.limit, [this, responder, room](const auto& page) {
+    if (!page) return Fail(page.error(), responder);
+    responder.Send(JsonReply(200, MembersJson(room, *page)));
+  });
 }
 
 void NativeApi::GetUser(Call&& call, const Responder& responder) {

@@ -5,6 +5,7 @@
 //   POST   /v1/pushes:batch         many different ones
 //   GET    /v1/pushes/{id}          what became of one that asked for a report
 //   GET    /v1/rooms/{room}/online  how many are in it
+//   GET    /v1/rooms/{room}/members  who they are, in pages
 //   POST   /v1/rooms/join, /leave   keys or mids enter or leave a room
 //   GET    /v1/users/{mid}          where a user is
 //   POST   /v1/kick                 closes connections
@@ -24,6 +25,7 @@
 #include "auth/api_keys.h"
 #include "base/metrics.h"
 #include "native/read.h"
+#include "presence/members.h"
 #include "presence/presence.h"
 #include "push/push.h"
 #include "store/reports.h"
@@ -40,6 +42,11 @@ struct NativePorts {
       accept_all;
   std::function<void(const std::vector<Mid>&, presence::Presence::OnPlaces)> find_mids;
   std::function<std::int32_t(std::string_view room)> count_of;
+  std::function<void(const std::string& room,
+                     const std::string& after,
+                     std::size_t limit,
+                     presence::Members::OnPage done)>
+      members;
   std::function<void(const std::string& id, std::function<void(Result<store::Reports::Sums>)>)>
       report;
   std::function<void(const timeline::HistoryQuery&, timeline::History::OnPage)> history;
@@ -78,6 +85,7 @@ class NativeApi {
   void PostBatch(Call&& call, const Responder& responder);
   void GetPush(Call&& call, const Responder& responder);
   void GetOnline(Call&& call, const Responder& responder);
+  void GetMembers(Call&& call, const Responder& responder);
   void PostJoin(Call&& call, const Responder& responder);
   void PostLeave(Call&& call, const Responder& responder);
   void GetUser(Call&& call, const Responder& responder);

@@ -232,6 +232,17 @@ Read<timeline::HistoryQuery> ReadHistory(std::string_view query) {
   return Done(in, std::move(out));
 }
 
+Read<MembersQuery> ReadMembers(std::string_view query) {
+  const Json object = ObjectOf(query);
+  Fields in(object);
+  MembersQuery out;
+  in.Text("after", &out.after, kNameBytesMax);
+  std::int64_t limit = static_cast<std::int64_t>(out.limit);
+  in.Int("limit", &limit, 1, 1000);
+  out.limit = static_cast<std::size_t>(limit);
+  return Done(in, std::move(out));
+}
+
 Read<PurgeQuery> ReadPurge(std::string_view query) {
   const Json object = ObjectOf(query);
   Fields in(object);

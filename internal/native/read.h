@@ -40,6 +40,12 @@ Read<push::Push> ReadMove(const Json& object, push::What what);  // join or leav
 
 Read<timeline::HistoryQuery> ReadHistory(std::string_view query);
 
+struct MembersQuery {
+  std::string after;  // a key
+  std::size_t limit = 100;
+};
+Read<MembersQuery> ReadMembers(std::string_view query);
+
 struct PurgeQuery {
   std::string timeline;
   std::uint64_t upto = 0;  // 0: all

@@ -122,6 +122,13 @@ Json UserJson(std::int64_t mid, const std::vector<store::Place>& places) {
   return out;
 }
 
+Json MembersJson(const std::string& room, const presence::MemberPage& page) {
+  Json out = {{"room", room}, {"members", Json::array()}, {"more", page.more}};
+  for (const presence::MemberPage::One& one : page.members)
+    out["members"].push_back({{"key", one.key}, {"mid", one.mid}, {"comet", one.comet}});
+  return out;
+}
+
 Json PageJson(const std::string& timeline, const store::TimelinePage& page) {
   Json out = {{"timeline", timeline},       {"epoch", page.head.epoch},
               {"newest", page.head.newest}, {"oldest", page.head.oldest},

@@ -14,6 +14,7 @@
 
 #include "base/result.h"
 #include "native/fields.h"
+#include "presence/members.h"
 #include "push/push.h"
 #include "store/sessions.h"
 #include "store/timelines.h"
@@ -34,6 +35,7 @@ std::string EventText(const Upstream& package);
 
 Json AcceptedJson(const push::Accepted& accepted);
 Json UserJson(std::int64_t mid, const std::vector<store::Place>& places);
+Json MembersJson(const std::string& room, const presence::MemberPage& page);
 Json PageJson(const std::string& timeline, const store::TimelinePage& page);
 
 }  // namespace encke::native

@@ -19,6 +19,7 @@ GOOD = {
     ("post", "/v1/pushes:batch"): ("/v1/pushes:batch", {"pushes": [PUSH]}),
     ("get", "/v1/pushes/{id}"): ("/v1/pushes/k-walked", None),
     ("get", "/v1/rooms/{room}/online"): ("/v1/rooms/live%3A%2F%2F1/online", None),
+    ("get", "/v1/rooms/{room}/members"): ("/v1/rooms/live%3A%2F%2F1/members?limit=5", None),
     ("post", "/v1/rooms/join"): ("/v1/rooms/join", {"mids": [1], "room": "live://1"}),
     ("post", "/v1/rooms/leave"): ("/v1/rooms/leave", {"keys": ["k"], "room": "live://1"}),
     ("get", "/v1/users/{mid}"): ("/v1/users/5", None),
@@ -153,10 +154,14 @@ def test_every_parameter_that_is_wrong_is_named(api):
             for wrong in wrong_values(parameter["schema"]):
                 if not isinstance(wrong, (int, str)) or isinstance(wrong, bool):
                     continue
+                if name == "after" and isinstance(wrong, int):
+                    continue  # digits are text, too
                 if resolve(parameter["schema"])["type"] == "string" and isinstance(wrong, int):
                     wrong = "nonsense"
-                query = {name: wrong} if name in ("room", "mid") else {"mid": 1, name: wrong}
-                field = api.fault(method.upper(), f"{path}?{urlencode(query)}")
+                query = {name: wrong} if name in ("room", "mid") or "{room}" in path else {
+                    "mid": 1, name: wrong}
+                target = GOOD[method, path][0].split("?")[0]
+                field = api.fault(method.upper(), f"{target}?{urlencode(query)}")
                 assert field == name, (path, name, wrong)
 
 
@@ -198,6 +203,8 @@ def test_what_does_not_go_together_elsewhere(api):
     assert api.fault("GET", "/v1/users/x") == "mid"
     assert api.fault("GET", "/v1/users/0") == "mid"
     assert api.fault("GET", "/v1/rooms/nonsense/online") == "room"
+    assert api.fault("GET", "/v1/rooms/nonsense/members") == "room"
+    assert api.fault("GET", "/v1/rooms/live%3A%2F%2F1/members?nonsense=1") == "nonsense"
     assert api.fault("GET", "/v1/pushes/unknown", status=404) == "id"
     assert api.call("GET", "/v1/history?room=live://unkept")[0] == 404
     assert api.call("DELETE", "/v1/history?room=live://unkept")[0] == 404
@@ -238,6 +245,8 @@ def test_every_route_says_when_it_may_be_tried_again(own_cluster):
     cluster.redis.kill()
     for (method, path), (target, body) in GOOD.items():
         if "503" not in SPEC["paths"][path][method]["responses"]:
+            continue
+        if path.endswith("/members"):  # asks no Redis: test_members.py
             continue
         if path == "/v1/pushes":
             body = {**body, "room": "group://1"}

@@ -5,6 +5,7 @@
 
 #include <map>
 #include <random>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -183,6 +184,35 @@ TEST(RoomModel, WhateverHappensEveryMemberGetsWhatIsDueOnceAndInOrder) {
     ASSERT_EQ(world.model.Missing(), "") << "seed " << seed;
     ASSERT_GT(world.pushes, 500) << "seed " << seed;
   }
+}
+
+// A list of the members is made in pieces, while batches are walked and others come and go.
+TEST(RoomMembers, PiecesMissNobodyWhoStays) {
+  std::mt19937 random(7);
+  Slices slices;
+  Hub hub(slices.Options(), slices.sink);
+  EnterRoom(&hub, 0, 500, "r");
+  Slot next = 1000;
+  for (int round = 0; round < 20; ++round) {
+    std::set<Slot> stay;
+    for (const Slot slot : hub.Members("r"))
+      if (slot % 2 == 0) stay.insert(slot);
+    std::set<Slot> seen;
+    std::size_t end = 1'000'000;
+    hub.PushRoom("r", 1, "x");
+    for (auto some = hub.Members("r", &end, 16); !some.empty(); some = hub.Members("r", &end, 16)) {
+      seen.insert(some.begin(), some.end());
+      hub.Flush(0);
+      for (const Slot slot : hub.Members("r"))
+        if (slot % 2 == 1 && random() % 8 == 0) hub.Leave(slot);
+      EnterRoom(&hub, next, 8, "r");
+      next += 8;
+    }
+    for (const Slot slot : stay)
+      ASSERT_TRUE(seen.contains(slot)) << slot << " in round " << round;
+  }
+  std::size_t end = 5;
+  EXPECT_TRUE(hub.Members("nowhere", &end, 16).empty());
 }
 
 TEST(RoomNumbers, StartAgainWithoutAnybodyNoticing) {
