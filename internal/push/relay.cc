@@ -326,8 +326,9 @@ void Relay::Append(const Job& job,
                    const PushMsg& message,
                    Numbers then) {
   job->Begin();
-  store::Timelines::Entry entry{name, job->push.id, message.SerializeAsString(), kept.hot,
-                                job->push.again};
+  store::Timelines::Entry entry{
+      name,     job->push.id,    message.SerializeAsString(),
+      kept.hot, job->push.again, job->push.report && timeline::IsInbox(name)};
   AppendOnce(job, std::move(entry), 0, std::move(then));
 }
 

@@ -5,6 +5,8 @@
 #include <cstdlib>
 #include <utility>
 
+#include "store/reports.h"
+
 namespace encke::store {
 
 namespace {
@@ -59,7 +61,8 @@ local function oldest(age)
 end
 )lua";
 
-// ARGV: id, payload, messages, age in ms, bytes, "1" = retry, retry window in ms.
+// ARGV: id, payload, messages, age in ms, bytes, "1" = retry, retry window in ms, how long its
+// report is kept in ms (0 = none is wanted).
 // Answers epoch, seq, ms, "1" = was there, entries that left, "1" = a new epoch.
 constexpr char kAppend[] = R"lua(
 local most, age, room = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
@@ -95,9 +98,10 @@ elseif m.r ~= run then
   m.e = math.max(now_us, m.e + 1)
   fresh = '1'
 end
+local fields = {'p', ARGV[2], 't', text(now_ms), 'i', ARGV[1]}
+if ARGV[8] ~= '0' then fields[7], fields[8] = 'r', '1' end
 local function add()
-  return redis.pcall('XADD', KEYS[2], text(m.n + 1) .. '-0', 'p', ARGV[2], 't', text(now_ms), 'i',
-                     ARGV[1])
+  return redis.pcall('XADD', KEYS[2], text(m.n + 1) .. '-0', unpack(fields))
 end
 local added = add()
 if type(added) == 'table' and added.err then  -- the stream is ahead of us
@@ -114,8 +118,8 @@ local gone, bytes = shed(function(entry, before, freed)
   return length - before > most or m.b - freed > room or time_of(entry) < now_ms - age
 end, math.min(math.max(length - most, 0), 500) + 1, 1000 + length - most)
 m.b = math.max(m.b - bytes, 0)
-redis.call('HSET', KEYS[1], 'e', text(m.e), 'n', text(m.n), 'b', text(m.b), 'r', run, 'x',
-           m.x)
+redis.call('HSET', KEYS[1], 'e', text(m.e), 'n', text(m.n), 'b', text(m.b), 'r', run, 'x', m.x)
+if ARGV[8] ~= '0' then report_kept(KEYS[1], text(m.n), ARGV[1], ARGV[8]) end
 redis.call('PEXPIRE', KEYS[1], text(2 * math.max(age, 86400000)))
 redis.call('PEXPIRE', KEYS[2], text(age))
 return {text(m.e), text(m.n), text(now_ms), '0', text(gone), fresh}
@@ -204,13 +208,18 @@ return text(low)
 )lua";
 
 // KEYS[3]: tlc:, KEYS[4]: tla:.  ARGV: age in ms, device, epoch, seq, retry window in ms, most
-// remembered.  Answers 0: another epoch.
+// remembered, how long a report is kept in ms.  Answers 0: another epoch.
 constexpr char kAcknowledge[] = R"lua(
 local m = meta()
 if not m or text(m.e) ~= ARGV[3] then return 0 end
 local age, seq = tonumber(ARGV[1]), math.min(tonumber(ARGV[4]), m.n)
 local e, n = string.match(redis.call('HGET', KEYS[3], ARGV[2]) or '', '^(%d+) (%d+)')
-if e == ARGV[3] then seq = math.max(seq, tonumber(n)) end
+local before = 0
+if e then before = e == ARGV[3] and tonumber(n) or math.min(tonumber(n), shared(m, e) or 0) end
+seq = math.max(seq, before)
+-- Those that asked for a report and that this device has now, once each: cursors only grow.
+local wanted = tonumber(redis.call('HGET', KEYS[1], 'w') or '0')
+if wanted > before then report_acknowledged(KEYS[2], text(before), text(seq), ARGV[7]) end
 redis.call('HSET', KEYS[3], ARGV[2], ARGV[3] .. ' ' .. text(seq) .. ' ' .. text(now_ms))
 redis.call('PEXPIRE', KEYS[3], ARGV[1])
 local least = seq
@@ -246,7 +255,7 @@ return 1
 )lua";
 
 Redis::Script Script(const char* name, const char* text) {
-  return Redis::MakeScript(name, std::string(kWords) + text);
+  return Redis::MakeScript(name, std::string(kWords) + kReportWords + text);
 }
 
 template <class T>
@@ -307,7 +316,8 @@ void Timelines::Append(Entry entry, std::function<void(Result<Appended>)> done) 
   redis_.Eval(append_, {"tlm:" + entry.name, "tl:" + entry.name, "tla:" + entry.name},
               {std::move(entry.id), std::move(entry.payload), Text(entry.limits.messages),
                std::to_string(entry.limits.age.count()), Text(entry.limits.bytes),
-               entry.retry ? "1" : "0", std::to_string(kRetryWindow.count())},
+               entry.retry ? "1" : "0", std::to_string(kRetryWindow.count()),
+               entry.report ? std::to_string(Reports::kKept.count()) : "0"},
               [this, bytes, done = std::move(done)](const Result<Reply>& reply) {
                 if (!reply || reply->list.size() < 6) {
                   counts_.failed.Add();
@@ -368,7 +378,8 @@ void Timelines::Acknowledge(const Acknowledgement& ack,
   redis_.Eval(acknowledge_,
               {"tlm:" + ack.name, "tl:" + ack.name, "tlc:" + ack.name, "tla:" + ack.name},
               {std::to_string(age.count()), ack.device, Text(ack.epoch), Text(ack.seq),
-               std::to_string(kRetryWindow.count()), std::to_string(kRememberedMax)},
+               std::to_string(kRetryWindow.count()), std::to_string(kRememberedMax),
+               std::to_string(Reports::kKept.count())},
               [done = std::move(done)](const Result<Reply>& reply) {
                 if (!reply) return done(reply.error());
                 if (reply->integer == 0) return done(Error{Errc::kConflict, "another epoch"});

@@ -1,9 +1,10 @@
 #pragma once
 // Timelines: numbered messages of a room or of a user's inbox, the newest of them, in Redis.
 //
-//   tl:<name>    stream  "<seq>-0": p = payload, t = milliseconds, i = push id
+//   tl:<name>    stream  "<seq>-0": p = payload, t = milliseconds, i = push id, r = report wanted
 //   tlm:<name>   hash    e = epoch, n = newest number, b = bytes kept, r = server process,
-//                        x = older epochs, "<epoch>:<last number that both share> ..."
+//                        x = older epochs, "<epoch>:<last number that both share> ...",
+//                        w = newest number of which a report is wanted
 //   tlc:<name>   hash    inbox only: device -> "<epoch> <seq> <seen, ms>"
 //   tla:<name>   zset    inbox only: what was acknowledged lately, "<seq> <ms> <id>", for retries
 //
@@ -89,6 +90,9 @@ class Timelines {
     std::string payload;
     TimelineLimits limits;
     bool retry = false;  // the id may be there: look for it in the last kRetryWindow
+    // Its report (store/reports.h) counts the timelines it is kept in, and those who acknowledge
+    // it.
+    bool report = false;
   };
   void Append(Entry entry, std::function<void(Result<Appended>)> done);
 

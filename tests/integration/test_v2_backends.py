@@ -3,7 +3,7 @@ import pytest
 
 from cluster import wait_until
 from native import Api
-from two_client import CLOSE, GAP, PUSH, SYNC, follow, pb, two
+from two_client import ACK, CLOSE, GAP, PUSH, SYNC, follow, pb, two
 
 HISTORY = {"logic": "{group: {history: {messages: 50, age: 1h}}}"}
 
@@ -152,3 +152,20 @@ def test_v2_a_report_adds_up(kept, api):
     wait_until(told, 10, "both comets told")
     assert counts["excluded"] == 1
     assert counts.get("sent", 0) + counts.get("queued", 0) == 3
+
+
+def test_v2_a_report_counts_who_acknowledged(kept, api):
+    id_of = api.push(mids=[51, 52], body="a", keep=True, report=True)["id"]
+
+    def counts():
+        told = api.ok("GET", f"/v1/pushes/{id_of}")["counts"]
+        return told["kept"], told.get("acknowledged", 0)
+    assert counts() == (2, 0)
+    for n, mid in enumerate((51, 52)):
+        client = two(kept, "tcp", n)
+        reply = client.connect(mid)
+        assert follow(client, reply, f"user://{mid}", 1) == [b"a"]
+        assert counts() == (2, n)
+        for _ in range(2):
+            assert not client.ask(ACK, epoch=reply.inbox.epoch, seq=1).HasField("error")
+        assert counts() == (2, n + 1)

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "store/reports.h"
 #include "support/await.h"
 #include "support/redis_server.h"
 
@@ -311,6 +312,36 @@ TEST_F(TimelinesLive, WhatEveryDeviceHasLeaves) {
   const auto again = Append("user://1", "5", "p", {}, /*retry=*/true);  // it has left, but not long
   EXPECT_TRUE(again.duplicate);
   EXPECT_EQ(again.seq, 5u);
+}
+
+TEST_F(TimelinesLive, WhoAcknowledgesIsCountedInTheReportOncePerDevice) {
+  Reports reports(redis_);
+  const auto told = [&reports](const std::string& id) {
+    Await<Result<Reports::Sums>> answer;
+    reports.Read(id, answer.Callback());
+    return *answer.Get();
+  };
+  const auto append = [this](const std::string& id, bool report, bool retry = false) {
+    Await<Result<Timelines::Appended>> answer;
+    timelines_.Append({"user://1", id, "p", {}, retry, report}, answer.Callback());
+    return answer.Get()->epoch;
+  };
+  using Sums = Reports::Sums;
+  std::uint64_t epoch = 0;
+  Head("user://1", "tablet");  // else the phone's word would take the entries away
+  for (int i = 1; i <= 250; ++i)
+    epoch = append("p" + std::to_string(i), i == 1 || i == 205 || i == 210);
+  append("p205", true, /*retry=*/true);
+  EXPECT_EQ(told("p205"), (Sums{{"kept", 1}}));
+  EXPECT_TRUE(Acknowledge("phone", epoch, 1));
+  EXPECT_EQ(told("p1"), (Sums{{"acknowledged", 1}, {"kept", 1}}));
+  for (const std::uint64_t seq : {207U, 207U, 3U})
+    EXPECT_TRUE(Acknowledge("phone", epoch, seq));
+  EXPECT_TRUE(Acknowledge("tablet", epoch, 250));
+  EXPECT_EQ(told("p1"), (Sums{{"acknowledged", 2}, {"kept", 1}}));
+  EXPECT_EQ(told("p205"), (Sums{{"acknowledged", 2}, {"kept", 1}}));
+  EXPECT_EQ(told("p210"), (Sums{{"acknowledged", 1}, {"kept", 1}}));
+  EXPECT_EQ(told("p2"), Sums());
 }
 
 TEST_F(TimelinesLive, ACursorOfAnotherEpochIsRefused) {
