@@ -168,6 +168,9 @@ LogicConfig::LogicConfig() {
   http.address = "127.0.0.1:3111";
   grpc.address = "127.0.0.1:3119";
   push_grpc.address = "127.0.0.1:3113";
+  // A backend's client may answer pings only while it calls.
+  push_grpc.ping_after = minutes(1);
+  push_grpc.pong_within = minutes(1);
 }
 
 Result<LogicConfig> LoadConfig(const std::string& path) {

@@ -26,6 +26,9 @@ namespace encke::rpc {
 struct ServerOptions {
   std::string address = "127.0.0.1:0";
   int message_bytes_max = 16 * 1024 * 1024;
+  // A silent peer is pinged, and cut off when it does not answer: soon, for our own streams.
+  Duration ping_after{1000};
+  Duration pong_within{800};
 };
 
 class Server {
