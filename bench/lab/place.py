@@ -137,5 +137,5 @@ def after(seconds, action):
     return timer
 
 
-__all__ = ["BUILD", "HOST", "ROOT", "Elsewhere", "Place", "after", "folder", "metrics",
-           "per_process", "processes_for", "program", "wait_until"]
+__all__ = ["BUILD", "HOST", "ROOT", "Elsewhere", "Place", "after", "await_port", "folder",
+           "metrics", "per_process", "processes_for", "program", "wait_until"]

@@ -73,6 +73,8 @@ class Pushes(threading.Thread):
                     self.accepted[room] = number
                     waiting.remove(room)
             self.again += len(waiting)
+            if waiting:
+                time.sleep(0.05)
 
     def ask(self, body):
         try:

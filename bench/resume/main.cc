@@ -1,5 +1,6 @@
 // encke-resume: many clients of version 2 (clients/cpp) that come back by themselves, and an exact
-// account of what each was called back with.  bench/lab/resume.py takes their comet away.
+// account of what each was called back with.  bench/lab/resume.py takes their comet away,
+// bench/lab/heal.py their timelines.
 //
 //   encke-resume --addresses=127.0.0.1:3101,127.0.0.1:3201 --connections=10000 --rooms=100
 //       obeys lines of JSON on standard input, one answer each:
@@ -153,7 +154,7 @@ class Flock {
   Reply Report(const Command& c) const {
     const auto accepted = c.value("accepted", std::vector<std::uint64_t>());
     std::uint64_t live = 0, lost = 0, resumed = 0, received = 0, missing = 0, whole = 0;
-    std::uint64_t duplicates = 0, out_of_order = 0, reloads = 0;
+    std::uint64_t duplicates = 0, out_of_order = 0, reloads = 0, reloaded = 0;
     std::int64_t up_us = 0;
     std::vector<std::int64_t> times;
     for (std::size_t at = 0; at < followers_.size(); ++at) {
@@ -172,6 +173,7 @@ class Flock {
       duplicates += got.duplicates;
       out_of_order += got.out_of_order;
       reloads += got.reloads;
+      reloaded += got.reloads > 0 ? 1 : 0;
       whole += lacks == 0 && got.duplicates + got.out_of_order + got.reloads == 0 ? 1 : 0;
     }
     std::sort(times.begin(), times.end());
@@ -187,6 +189,7 @@ class Flock {
             {"duplicates", duplicates},
             {"out_of_order", out_of_order},
             {"reloads", reloads},
+            {"reloaded", reloaded},
             {"exact", whole}};
   }
 
