@@ -2,11 +2,14 @@
 """Fan-out: deliveries per CPU-second of comet against the bare send loop, in turns in one run.
 
 usage: bench/lab/fanout.py [--members=10000,100000] [--transports=tcp,ws] [--batches=1,20]
-                           [--turns=4] [--seconds=3] [--share=0.5]
+                           [--turns=4] [--seconds=3] [--share=0.5] [--apart]
 
 Both sides push whole rounds at the same pace: `share` of what the floor can do alone, so that both
 have the same idle moments and wake the same readers. A batch of 20 is twenty pushes that job hands
 to comet at once (room.signal). The floor sends the batch that comet really made.
+
+--apart is for a million, where memory does not carry both sides at once: the floor, then comet,
+then the floor again; half of the members TCP, half WebSocket.
 """
 import argparse
 import statistics
@@ -91,6 +94,50 @@ def measure(members, transport, batch, options, report):
             "lost": sum(row["lost"] for row in rows)}, told
 
 
+def floor_alone(members, processes, batches, options, pace):
+    """{batch: sends per CPU-second} of one round over TCP and one over WebSocket each."""
+    rates = {}
+    with Floor(members, processes) as floor:
+        if not pace:
+            free = floor.run("tcp", 1, rounds=1)
+            pace = options.share * free["sends"] / free["seconds"] / members
+        for batch in batches:
+            runs = [floor.run(transport, batch, rounds_per_s=pace, rounds=1)
+                    for transport in ("tcp", "ws")]
+            rates[batch] = 2 / sum(1 / run["sends_per_cpu_s"] for run in runs)
+    return rates, pace
+
+
+def measure_apart(members, batches, options, report):
+    comets = processes_for(members)
+    before, pace = floor_alone(members, comets, batches, options, 0)
+    options.seconds = 3 / pace
+    turns, rows = Turns(members, "mix", options), []
+    # A lone push waits the signal's second, which costs no CPU.
+    env = {"ENCKE_ROOM_SIGNAL": "1s", "ENCKE_ROOM_BATCH": str(max(batches))}
+    with Place(comets, shards=options.shards, env=env) as place:
+        with Crew(place, members, transport="mix") as crew:
+            report.check("members connected", crew.connect()["ready"], at_least=members)
+            pusher = Worker("pusher", http=place.http, pipeline=32).ready()
+            for batch in batches:
+                rows.append((batch, turns.comet(place, crew, pusher, batch, pace)))
+            pusher.quit()
+            told = conditions(place)
+    after, _ = floor_alone(members, comets, batches, options, pace)
+    summary = []
+    for batch, ours in rows:
+        mine = ours["sends"] / ours["cpu_s"]
+        bare = (before[batch] + after[batch]) / 2
+        report.check(f"{members} members, mix, batch {batch}: ratio to the floor", mine / bare,
+                     at_least=0.85)
+        summary.append({"members": members, "transport": "mix", "batch": batch, **ours,
+                        "rounds_per_s": pace, "comet_sends_per_cpu_s": mine,
+                        "floor_before": before[batch], "floor_after": after[batch],
+                        "ratio": mine / bare})
+    report.table("floor, comet, floor", summary)
+    return summary, told
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--members", default="10000,100000")
@@ -100,12 +147,18 @@ def main():
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--share", type=float, default=0.5)
     parser.add_argument("--shards", type=int, default=1)
+    parser.add_argument("--apart", action="store_true")
     options = parser.parse_args()
     report = Report("fanout", "Fan-out: comet against the bare send loop")
     summary, told = [], {}
+    batches = [int(batch) for batch in options.batches.split(",")]
     for members in map(int, options.members.split(",")):
+        if options.apart:
+            rows, told = measure_apart(members, batches, options, report)
+            summary += rows
+            continue
         for transport in options.transports.split(","):
-            for batch in map(int, options.batches.split(",")):
+            for batch in batches:
                 row, told = measure(members, transport, batch, options, report)
                 summary.append(row)
     report.table("medians", summary)

@@ -105,6 +105,7 @@ class Sampler:
                     row[kind]["switches"] = round(switches / (now - at))
             try:
                 row.update(self.more())
+                row["more_t"] = time.monotonic() - self.began
             except (OSError, AssertionError):
                 pass  # a server under load may not answer its admin door in time
             self.rows.append(row)

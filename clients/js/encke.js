@@ -102,11 +102,32 @@ export function delayOf(attempt, { firstMs, baseMs, factor, maxMs, jitter }, ran
   return Math.round(middle * (1 - jitter + 2 * jitter * random()));
 }
 
+/** Functions by event; one that throws harms neither the others nor the connection. */
+export class Handlers {
+  #all = new Map(); // event -> Set of functions
+
+  on(event, handler) {
+    if (!this.#all.has(event)) this.#all.set(event, new Set());
+    this.#all.get(event).add(handler);
+    return () => this.#all.get(event).delete(handler);
+  }
+
+  emit(event, value) {
+    for (const handler of this.#all.get(event) ?? []) {
+      try {
+        handler(value);
+      } catch (error) {
+        console.error(`encke: a handler of '${event}' threw`, error);
+      }
+    }
+  }
+}
+
 class Client {
   #url;
   #options;
   #timers;
-  #handlers = new Map(); // event -> Set of functions
+  #handlers = new Handlers();
   #waiting = new Map(); // seq -> { op, resolve, reject }
   #socket = null;
   #seq = 1; // 1 is the auth of every connection
@@ -134,17 +155,13 @@ class Client {
   get accepts() { return [...this.#options.accepts]; }
 
   /** Returns a function that takes the handler out again. */
-  on(event, handler) {
-    if (!this.#handlers.has(event)) this.#handlers.set(event, new Set());
-    this.#handlers.get(event).add(handler);
-    return () => this.#handlers.get(event).delete(handler);
-  }
+  on(event, handler) { return this.#handlers.on(event, handler); }
 
   /** Resolves when the server has answered; '' leaves the room. */
   async changeRoom(room) {
     await this.#ask(OP.CHANGE_ROOM, room);
     this.#options.room = room;
-    this.#emit('room', room);
+    this.#handlers.emit('room', room);
   }
 
   async sub(operations) {
@@ -224,7 +241,7 @@ class Client {
   }
 
   #onPush({ op, ver, body }) {
-    this.#emit('message', { op, ver, body, text: () => utf8.decode(body) });
+    this.#handlers.emit('message', { op, ver, body, text: () => utf8.decode(body) });
   }
 
   #onReply({ op, seq, body }) {
@@ -241,14 +258,14 @@ class Client {
     this.#open = true;
     this.#openedAt = Date.now();
     this.#unanswered = 0;
-    this.#emit('open', { attempt: this.#attempt });
+    this.#handlers.emit('open', { attempt: this.#attempt });
     this.#beat();
   }
 
   #onCount(body) {
     this.#unanswered = 0;
     if (body.length < 4) return;
-    this.#emit('count', new DataView(body.buffer, body.byteOffset, 4).getInt32(0));
+    this.#handlers.emit('count', new DataView(body.buffer, body.byteOffset, 4).getInt32(0));
   }
 
   #beat() {
@@ -305,7 +322,7 @@ class Client {
     if (retryMs !== null) {
       this.#retryTimer = this.#timers.setTimeout(() => this.dial(), retryMs);
     }
-    this.#emit('close', { code, reason, wasOpen, retryMs });
+    this.#handlers.emit('close', { code, reason, wasOpen, retryMs });
   }
 
   /** Only a connection that held for a while earns the quick retry: no accept-and-close loop. */
@@ -314,15 +331,5 @@ class Client {
     if (wasOpen && Date.now() - this.#openedAt >= backoff.baseMs) this.#attempt = 0;
     this.#attempt += 1;
     return delayOf(this.#attempt, backoff, random);
-  }
-
-  #emit(event, value) {
-    for (const handler of this.#handlers.get(event) ?? []) {
-      try {
-        handler(value);
-      } catch (error) {
-        console.error(`encke: a handler of '${event}' threw`, error);
-      }
-    }
   }
 }

@@ -16,7 +16,7 @@
 // What was joined stays joined, and what was missed comes before what is new.  To resume after a
 // restart of the program, store room, epoch and seq of messages, and give them as rooms.
 import { batchesOf, cursorOf } from './cursors.js';
-import { toBytes } from './encke.js';
+import { Handlers, toBytes } from './encke.js';
 import { Line, OP } from './line.js';
 import { Publishes, Refused } from './publishes.js';
 import { Route } from './route.js';
@@ -56,7 +56,7 @@ class Client {
   #route;
   #options;
   #timers;
-  #handlers = new Map(); // event -> Set of functions
+  #handlers = new Handlers();
   #rooms = new Map(); // name -> { timeline, isJoined, waiting: [{ resolve, reject }] }
   #inbox = ''; // its name, once it is known
   #resume; // where an earlier life stopped in the inbox
@@ -95,11 +95,7 @@ class Client {
   cursors() { return [...this.#rooms.values()].map(({ timeline }) => timeline.cursor); }
 
   /** Returns a function that takes the handler out again. */
-  on(event, handler) {
-    if (!this.#handlers.has(event)) this.#handlers.set(event, new Set());
-    this.#handlers.get(event).add(handler);
-    return () => this.#handlers.get(event).delete(handler);
-  }
+  on(event, handler) { return this.#handlers.on(event, handler); }
 
   /** Resolves when every push that is accepted from now on will come; rejects with Refused. */
   join(room) {
@@ -194,7 +190,7 @@ class Client {
     this.#route.onUp(this.#timers.now());
     this.#inbox = inbox?.room ?? '';
     this.#acked = { epoch: inbox?.epoch ?? 0, seq: inbox?.cursor ?? 0 };
-    this.#emit('open', { mid, key, server, attempt: this.#route.attempt });
+    this.#handlers.emit('open', { mid, key, server, attempt: this.#route.attempt });
     if (inbox?.kept) this.#onJoined(inbox);
     for (const joined of rooms) this.#onJoined(joined);
     if (!this.#isUp) return; // a handler has closed it
@@ -230,7 +226,7 @@ class Client {
     if (!this.#rooms.has(room)) {
       const timeline = new Timeline(room, { epoch, seq }, {
         push: (push) => this.#deliver(push),
-        reload: () => this.#emit('reload', { room }),
+        reload: () => this.#handlers.emit('reload', { room }),
       });
       this.#rooms.set(room, { timeline, isJoined: false, waiting: [] });
     }
@@ -243,7 +239,7 @@ class Client {
     this.#rooms.delete(room);
     entry.timeline.onDown();
     for (const { reject } of entry.waiting) reject(why);
-    if (entry.isJoined) this.#emit('leave', { room });
+    if (entry.isJoined) this.#handlers.emit('leave', { room });
   }
 
   #sendJoin(cursors) {
@@ -260,7 +256,7 @@ class Client {
     if (error) return this.#onRefused(room, error);
     const entry = this.#want(room === this.#resume?.room ? this.#resume : cursorOf(room));
     for (const { resolve } of entry.waiting.splice(0)) resolve(joined);
-    if (!entry.isJoined && room !== this.#inbox) this.#emit('join', joined);
+    if (!entry.isJoined && room !== this.#inbox) this.#handlers.emit('join', joined);
     entry.isJoined = true;
     entry.timeline.onJoined(joined);
   }
@@ -275,7 +271,7 @@ class Client {
       }, fault.afterMs);
     } else {
       this.#forget(room, error);
-      this.#emit('refused', { room, error });
+      this.#handlers.emit('refused', { room, error });
     }
   }
 
@@ -287,12 +283,12 @@ class Client {
   }
 
   #deliver(push) {
-    this.#emit('message', { ...push, text: () => new TextDecoder().decode(push.body) });
+    this.#handlers.emit('message', { ...push, text: () => new TextDecoder().decode(push.body) });
     if (push.room === this.#inbox && push.seq > 0) this.#ackSoon();
   }
 
   #onGap(gap) {
-    if (gap.from === 0) this.#emit('lost', { room: gap.room, count: gap.lost });
+    if (gap.from === 0) this.#handlers.emit('lost', { room: gap.room, count: gap.lost });
     else this.#rooms.get(gap.room)?.timeline.onGap(gap);
   }
 
@@ -361,23 +357,13 @@ class Client {
     if (this.#isOver) this.#end();
     else this.#retryTimer = this.#timers.setTimeout(() => this.dial(), retryMs);
     const { name = '', text = reason } = said ?? {};
-    this.#emit('close', { code, name, text, wasOpen, retryMs });
+    this.#handlers.emit('close', { code, name, text, wasOpen, retryMs });
   }
 
   #end() {
     this.#publishes.end('closed');
     for (const { waiting } of this.#rooms.values()) {
       for (const { reject } of waiting.splice(0)) reject(new Error('closed'));
-    }
-  }
-
-  #emit(event, value) {
-    for (const handler of this.#handlers.get(event) ?? []) {
-      try {
-        handler(value);
-      } catch (error) {
-        console.error(`encke: a handler of '${event}' threw`, error);
-      }
     }
   }
 }

@@ -70,7 +70,8 @@ Status Run(comet::CometConfig config, const std::string& path) {
       {.metrics =
            [&] {
              return comet::MetricsText({shards.views(), &logic.stats(), &interest, &census,
-                                        &addresses, &pushes.counts(), nats->get(), &roll.counts()});
+                                        &addresses, &pushes.counts(), nats->get(), &roll.counts(),
+                                        &reports});
            },
        .unready = [&](auto tell) { tell(comet::WhyUnready(logic, **nats, shards)); }});
   if (auto port = admin.Start(); !port) return port.error();

@@ -31,7 +31,7 @@ struct HistoryOptions {
   int replicas = 1;
 };
 
-// base32hex without padding; "h" and 16 digits of a hash when that would be longer than 128.
+// base32hex without padding; "z" and 16 digits of a hash when that would be longer than 128.
 std::string HistoryToken(std::string_view id);
 
 class HistoryLog {

@@ -305,7 +305,9 @@ Status Nats::EnsureBuckets(int replicas) {
 Status Nats::Tell(const std::string& subject, std::string_view payload) const {
   const natsStatus status = natsConnection_Publish(
       impl_->connection, subject.c_str(), payload.data(), static_cast<int>(payload.size()));
-  return status == NATS_OK ? Status(Ok{}) : NatsError(status, "telling " + subject);
+  if (status == NATS_OK) return Ok{};
+  impl_->counts.untold.Add();
+  return NatsError(status, "telling " + subject);
 }
 
 bool Nats::connected() const { return impl_->Connected(); }

@@ -39,6 +39,7 @@ struct LogOptions {  // the push log; every daemon that names it must say the sa
 
 struct NatsCounts {
   Counter disconnects, reconnects, errors;
+  Counter untold;  // by Tell
 };
 
 class Nats {

@@ -8,6 +8,7 @@
 #include "daemon/stats.h"
 #include "downlink/interest.h"
 #include "downlink/push_door.h"
+#include "downlink/reports.h"
 #include "hub/hub.h"
 #include "session/addresses.h"
 #include "talk/talks.h"
@@ -267,6 +268,9 @@ void WriteShared(MetricsWriter& out, const StatsView& view) {
             Value(view.interest->counts().waits_timed_out));
   out.Count("encke_comet_interest_forgotten_total", "rooms left that some job was not told of", "",
             Value(view.interest->counts().forgotten));
+  out.Count("encke_comet_reports_forgotten_total",
+            "pushes that asked for a report, given up because too many did", "",
+            Value(view.reports->forgotten()));
   daemon::WriteNats(out, "comet", *view.nats);
 }
 

@@ -30,6 +30,7 @@ struct TalkStats;
 }
 namespace encke::downlink {
 class Interest;
+class Reports;
 struct PushDoorCounts;
 }  // namespace encke::downlink
 
@@ -57,6 +58,7 @@ struct StatsView {
   const downlink::PushDoorCounts* door;
   const bus::Nats* nats;
   const RollCounts* roll;
+  const downlink::Reports* reports;
 };
 
 std::string MetricsText(const StatsView& view);

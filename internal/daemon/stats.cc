@@ -14,6 +14,8 @@ void WriteNats(MetricsWriter& out, std::string_view kind, const bus::Nats& nats)
   out.Count(name("reconnects_total"), "connections to NATS made again", "",
             Value(counts.reconnects));
   out.Count(name("errors_total"), "errors NATS reported", "", Value(counts.errors));
+  out.Count(name("untold_total"), "messages to whoever listens that NATS did not take", "",
+            Value(counts.untold));
 }
 
 }  // namespace encke::daemon

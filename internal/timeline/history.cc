@@ -1,6 +1,7 @@
 #include "timeline/history.h"
 
 #include <algorithm>
+#include <atomic>
 #include <deque>
 #include <thread>
 #include <utility>
@@ -17,6 +18,7 @@ class History::Worker {
 
   Worker() : thread_([this] { Run(); }) {}
   ~Worker() {
+    stopping_ = true;
     pulse_.Stop();
     thread_.join();
     for (const Work& work : waiting_.With([](auto& all) { return std::move(all); }))
@@ -37,15 +39,21 @@ class History::Worker {
   void Run() {
     NameThread("history");
     while (pulse_.Wait(Duration(1000))) {
-      for (std::deque<Work> all = Take(); !all.empty(); all = Take())
-        for (const Work& work : all)
-          work(true);
+      for (Work work = Take(); work; work = Take())
+        work(true);
     }
   }
-  std::deque<Work> Take() {
-    return waiting_.With([](auto& all) { return std::exchange(all, {}); });
+  // Null: none waits, or none is to be begun any more.
+  Work Take() {
+    return waiting_.With([this](auto& all) -> Work {
+      if (stopping_ || all.empty()) return nullptr;
+      Work first = std::move(all.front());
+      all.pop_front();
+      return first;
+    });
   }
 
+  std::atomic<bool> stopping_{false};
   Guarded<std::deque<Work>> waiting_;
   Pulse pulse_;
   std::thread thread_;

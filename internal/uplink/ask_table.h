@@ -5,7 +5,8 @@
 // Owner    LogicQueue.
 // Thread   none of its own.
 // Limit    events_max questions, bytes_max of them together; with a rate, also what is handed out
-//          a second, and as many waiting as kPatienceS seconds can hand out.
+//          a second, and as many waiting as kPatienceS seconds can hand out; batches_max batches
+//          under way, while others gather.
 
 #include <algorithm>
 #include <cstddef>
@@ -23,10 +24,12 @@ namespace encke::uplink {
 template <class Event>
 class AskTable {
  public:
-  AskTable(std::size_t events_max, std::size_t bytes_max)
-      : events_max_(events_max), bytes_max_(bytes_max) {}
+  AskTable(std::size_t events_max, std::size_t bytes_max, std::size_t batches_max)
+      : events_max_(events_max), bytes_max_(bytes_max), batches_max_(batches_max) {}
 
   static constexpr double kPatienceS = 5;  // whoever would wait longer is refused at once
+  // A batch is under way until all of it is answered, and for so long at most.
+  static constexpr std::int64_t kBatchUs = 250'000;
 
   // So many are handed out per second, after a burst of a tenth of it; 0 = no limit.
   void SetRate(double per_second) {
@@ -45,11 +48,20 @@ class AskTable {
     return true;
   }
 
-  // Until *bytes reaches batch_bytes.
+  // Something waits, and may be handed out now.
+  bool Ready(std::int64_t now_us) {
+    Refill(now_us);
+    while (!under_way_.empty() && under_way_.front().sent_us < now_us - kBatchUs)
+      under_way_.pop_front();
+    return !unsent_.empty() && under_way_.size() < batches_max_ && (rate_ == 0 || tokens_ >= 1);
+  }
+
+  // One batch, until *bytes reaches batch_bytes; nothing when not Ready.
   template <class Field>
   void Fill(
       Field* out, std::int64_t now_us, std::size_t batch_bytes, std::size_t* bytes, Counter* said) {
-    Refill(now_us);
+    if (!Ready(now_us)) return;
+    Batch batch{++batches_, now_us, 0};
     while (!unsent_.empty() && *bytes < batch_bytes && (rate_ == 0 || tokens_ >= 1)) {
       const std::uint64_t id = unsent_.front();
       unsent_.pop_front();
@@ -57,17 +69,21 @@ class AskTable {
       if (at == asks_.end()) continue;
       tokens_ -= 1;
       at->second.sent_us = now_us;
+      at->second.batch = batch.number;
+      ++batch.unanswered;
       sent_.push_back({id, now_us});
       *out->Add() = at->second.event;
       *bytes += Cost(at->second.event);
       said->Add();
     }
+    if (batch.unanswered > 0) under_way_.push_back(batch);
   }
 
   // The stream is a new one: all of it is to be said again.
   void Restart() {
     unsent_.clear();
     sent_.clear();
+    under_way_.clear();
     for (const Mark& mark : asked_) {
       const auto at = asks_.find(mark.id);
       if (at == asks_.end() || at->second.asked_us != mark.at_us) continue;
@@ -123,6 +139,12 @@ class AskTable {
     Event event;
     std::int64_t asked_us = 0;
     std::int64_t sent_us = 0;  // 0 = not yet
+    std::uint64_t batch = 0;
+  };
+  struct Batch {
+    std::uint64_t number;
+    std::int64_t sent_us;
+    std::size_t unanswered;
   };
   struct Mark {  // valid while asks_ still has the id with this time
     std::uint64_t id;
@@ -140,17 +162,23 @@ class AskTable {
   static std::size_t Cost(const Event& event) { return event.ByteSizeLong() + 8; }
   void Forget(typename std::unordered_map<std::uint64_t, Ask>::iterator ask) {
     bytes_ -= Cost(ask->second.event);
+    std::erase_if(under_way_, [&](Batch& batch) {
+      return batch.number == ask->second.batch && --batch.unanswered == 0;
+    });
     asks_.erase(ask);
   }
 
   const std::size_t events_max_;
   const std::size_t bytes_max_;
+  const std::size_t batches_max_;
   std::unordered_map<std::uint64_t, Ask> asks_;
   double rate_ = 0;  // per second; 0 = no limit
   double tokens_ = 1;
   std::int64_t filled_us_ = 0;
   std::deque<std::uint64_t> unsent_;
   std::deque<Mark> asked_, sent_;  // in order of time; entries of answered ones are skipped
+  std::deque<Batch> under_way_;
+  std::uint64_t batches_ = 0;  // so far
   std::size_t bytes_ = 0;
 };
 

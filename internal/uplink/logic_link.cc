@@ -34,11 +34,14 @@ class LogicLink::Impl : public std::enable_shared_from_this<LogicLink::Impl> {
   bool Flush(Duration patience);
   bool up() const { return stats_.up.value() != 0; }
 
-  // Puts an event into the queue and wakes the stream, unless a wake-up is under way.
+  // Puts an event into the queue and wakes the stream if something may be said now.
   template <class Put>
   bool Say(const Put& put);
   void Depart(Disconnect goodbye);
-
+  // What a rate or batches under way held back.
+  void Resume() {
+    (void)Say([](State&) { return true; });
+  }
   bool Fill(std::uint64_t epoch, SessionUp* out);
   void OnMessage(std::uint64_t epoch, const SessionDown& down);
   void OnClosed(std::uint64_t epoch, const std::string& why);
@@ -138,7 +141,7 @@ void LogicLink::Impl::Watch() {
   });
   OpenOne();
   Report();
-  (void)Say([](State& s) { return !s.queue.empty(); });  // what a rate held back
+  Resume();
 }
 
 void LogicLink::Impl::GiveUpOld() {
@@ -267,8 +270,9 @@ bool LogicLink::Impl::Say(const Put& put) {
   std::shared_ptr<rpc::StreamHandle> kick;
   const bool taken = state_.With([&](State& s) {
     if (!put(s)) return false;
-    if (!s.kicked) kick = s.stream;
-    s.kicked = s.stream != nullptr;
+    if (s.kicked || !(s.report_due || s.queue.Ready(MonotonicUs()))) return true;
+    kick = s.stream;
+    s.kicked = kick != nullptr;
     return true;
   });
   if (kick) kick->Kick();
@@ -332,6 +336,7 @@ void LogicLink::Impl::OnMessage(std::uint64_t epoch, const SessionDown& down) {
     events_.reply(std::move(reply));
   for (Disconnect& goodbye : answers.goodbyes)
     Depart(std::move(goodbye));
+  Resume();
   for (const auto& [room, total] : down.totals().counts())
     census_.SetTotal(room, total);
   if (!down.announce()) return;

@@ -28,13 +28,16 @@ class LogicQueue {
   static constexpr std::int64_t kRepeatMs = 5'000;
   static constexpr std::size_t kReportsMax = 10'000;
   static constexpr std::size_t kBatchBytes = kMega;
+  // The slower logic answers, the more logins gather: a message for each would cost several times
+  // the login itself.
+  static constexpr std::size_t kLoginBatches = 2;
 
   LogicQueue(std::size_t events_max, std::size_t bytes_max, LinkStats& stats)
       : events_max_(events_max),
         bytes_max_(bytes_max),
         stats_(stats),
-        connects_(events_max, bytes_max),
-        requests_(events_max, bytes_max) {}
+        connects_(events_max, bytes_max, kLoginBatches),
+        requests_(events_max, bytes_max, SIZE_MAX) {}
 
   bool Arrive(Connect ask, std::int64_t now_us);
   bool Ask(Request request, std::int64_t now_us);
@@ -60,12 +63,17 @@ class LogicQueue {
   AskTable<Connect>& connects() { return connects_; }
   AskTable<Request>& requests() { return requests_; }
   // Nothing waits to be handed out.
-  bool empty() const {
-    return connects_.all_said() && requests_.all_said() && renewals_.empty() &&
-           disconnects_.empty() && upstreams_.empty() && reports_.empty();
+  bool empty() const { return connects_.all_said() && requests_.all_said() && NoNews(); }
+  // Something waits, and may be handed out now.
+  bool Ready(std::int64_t now_us) {
+    return !NoNews() || connects_.Ready(now_us) || requests_.Ready(now_us);
   }
 
  private:
+  bool NoNews() const {
+    return renewals_.empty() && disconnects_.empty() && upstreams_.empty() && reports_.empty();
+  }
+
   struct Said {
     Disconnect event;
     std::int64_t at_us;

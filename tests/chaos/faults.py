@@ -10,9 +10,13 @@ import time
 DOWN, STOPPED = 1.5, 3.0
 
 
+def one_of(stage, chance, kind):
+    return chance.choice([d for d in stage.cluster.daemons if d.name.startswith(kind)])
+
+
 def kill(kind):
     def play(stage, chance):
-        victim = chance.choice([d for d in stage.cluster.daemons if d.name.startswith(kind)])
+        victim = one_of(stage, chance, kind)
         victim.kill()
         time.sleep(DOWN)
         victim.start()
@@ -22,7 +26,7 @@ def kill(kind):
 
 def stop(kind):
     def play(stage, chance):
-        victim = chance.choice([d for d in stage.cluster.daemons if d.name.startswith(kind)])
+        victim = one_of(stage, chance, kind)
         victim.pause()
         time.sleep(STOPPED)
         victim.resume()

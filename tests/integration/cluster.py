@@ -211,6 +211,16 @@ class Cluster:
         self.settle()
         return self
 
+    def __enter__(self):
+        try:
+            return self.start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def __exit__(self, *_):
+        self.stop()
+
     def settle(self, timeout=20):
         """Until every job has its stream to every comet: from here on nothing is in motion."""
         jobs = sum(job.alive for job in self.jobs)

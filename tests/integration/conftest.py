@@ -28,11 +28,8 @@ def pytest_runtest_makereport(item, call):
 @pytest.fixture(scope="session")
 def shared_cluster():
     """handshake_timeout is short, so that its test need not wait 8 s."""
-    cluster = Cluster(2, 2, 2, {"ENCKE_SESSION_HANDSHAKE_TIMEOUT": "3s"})
-    try:
-        yield cluster.start()
-    finally:
-        cluster.stop()
+    with Cluster(2, 2, 2, {"ENCKE_SESSION_HANDSHAKE_TIMEOUT": "3s"}) as cluster:
+        yield cluster
 
 
 @pytest.fixture
@@ -67,11 +64,8 @@ def transport(request):
 
 @pytest.fixture(scope="session")
 def native():
-    cluster = Cluster(1, 1, 1, HISTORY)
-    try:
-        yield cluster.start()
-    finally:
-        cluster.stop()
+    with Cluster(1, 1, 1, HISTORY) as cluster:
+        yield cluster
 
 
 @pytest.fixture

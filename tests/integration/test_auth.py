@@ -100,13 +100,10 @@ def jwt_cluster(tmp_path_factory):
     from cluster import Cluster
     key = tmp_path_factory.mktemp("keys") / "app.secret"
     key.write_bytes(SECRET)
-    one = Cluster(1, 1, 1, {"ENCKE_AUTH_MODE": "jwt", "ENCKE_AUTH_JWT_KEYS": str(key),
+    with Cluster(1, 1, 1, {"ENCKE_AUTH_MODE": "jwt", "ENCKE_AUTH_JWT_KEYS": str(key),
                             "ENCKE_AUTH_JWT_ISSUER": "", "ENCKE_AUTH_JWT_LEEWAY": "5s",
-                            "ENCKE_NODE_HEARTBEAT": "1s", "ENCKE_NODE_HEARTBEAT_MAX": "2"})
-    try:
-        yield one.start()
-    finally:
-        one.stop()
+                            "ENCKE_NODE_HEARTBEAT": "1s", "ENCKE_NODE_HEARTBEAT_MAX": "2"}) as one:
+        yield one
 
 
 @pytest.mark.parametrize("wrapped", [False, True])

@@ -19,11 +19,8 @@ LOGIC = {"accepted", "unrouted", "kept", "acknowledged"}
 def two_comets():
     from cluster import Cluster
     rooms = {"logic": "{group: {history: {messages: 50, age: 1h}}}"}
-    cluster = Cluster(2, 1, 1, rooms=rooms)
-    try:
-        yield cluster.start()
-    finally:
-        cluster.stop()
+    with Cluster(2, 1, 1, rooms=rooms) as cluster:
+        yield cluster
 
 
 @pytest.fixture

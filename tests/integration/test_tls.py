@@ -28,12 +28,9 @@ def certificates(tmp_path_factory):
 @pytest.fixture(scope="module")
 def tls_cluster(certificates):
     certs, keys = zip(*certificates.values())
-    one = Cluster(1, 1, 1, {"ENCKE_TLS_CERT_FILES": ",".join(map(str, certs)),
-                            "ENCKE_TLS_KEY_FILES": ",".join(map(str, keys))})
-    try:
-        yield one.start()
-    finally:
-        one.stop()
+    with Cluster(1, 1, 1, {"ENCKE_TLS_CERT_FILES": ",".join(map(str, certs)),
+                            "ENCKE_TLS_KEY_FILES": ",".join(map(str, keys))}) as one:
+        yield one
 
 
 def trusting(*certs):

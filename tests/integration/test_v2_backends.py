@@ -11,11 +11,8 @@ HISTORY = {"logic": "{group: {history: {messages: 50, age: 1h}}}"}
 @pytest.fixture(scope="module")
 def kept_cluster():
     from cluster import Cluster
-    cluster = Cluster(2, 1, 1, rooms=HISTORY)
-    try:
-        yield cluster.start()
-    finally:
-        cluster.stop()
+    with Cluster(2, 1, 1, rooms=HISTORY) as cluster:
+        yield cluster
 
 
 @pytest.fixture

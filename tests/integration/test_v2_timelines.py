@@ -15,11 +15,8 @@ HISTORY = "{group: {history: {messages: 50, age: 1h}}, short: {history: {message
 @pytest.fixture(scope="module")
 def kept_cluster():
     from cluster import Cluster
-    cluster = Cluster(2, 2, 2, rooms={"logic": HISTORY})
-    try:
-        yield cluster.start()
-    finally:
-        cluster.stop()
+    with Cluster(2, 2, 2, rooms={"logic": HISTORY}) as cluster:
+        yield cluster
 
 
 @pytest.fixture

@@ -77,6 +77,41 @@ TEST(LogicQueue, ARateHoldsConnectsBack) {
   EXPECT_EQ(fill(3 * kSecond), "-a ") << "only connects wait";
 }
 
+// Two batches are under way at most; what comes meanwhile gathers until one of them is answered,
+// or for a quarter of a second.
+TEST(LogicQueue, LoginsGatherWhileLogicIsBusy) {
+  LinkStats stats;
+  LogicQueue queue(1000, 1 << 20, stats);
+  std::uint64_t id = 0;
+  const auto come = [&](int count) {
+    for (int i = 0; i < count; ++i)
+      ASSERT_TRUE(queue.Arrive(Ask(++id), 1));
+  };
+  const auto fill = [&queue](std::int64_t now) {
+    SessionUp up;
+    queue.Fill(&up, now);
+    return Ids(up);
+  };
+  come(1);
+  EXPECT_EQ(fill(1), "1 ");
+  come(2);
+  EXPECT_EQ(fill(2), "2 3 ");
+  come(3);
+  EXPECT_FALSE(queue.Ready(3));
+  EXPECT_EQ(fill(3), "");
+  (void)queue.connects().Answered(2, 4);
+  EXPECT_FALSE(queue.Ready(4)) << "half of the second batch";
+  (void)queue.connects().Answered(3, 5);
+  EXPECT_TRUE(queue.Ready(5));
+  EXPECT_EQ(fill(5), "4 5 6 ");
+  come(1);
+  EXPECT_EQ(fill(6), "");
+  EXPECT_EQ(fill(kSecond / 2), "7 ") << "the batches before are late";
+  come(1);
+  queue.Restart(kSecond / 2);
+  EXPECT_EQ(fill(kSecond / 2), "1 4 5 6 7 8 ");
+}
+
 TEST(LogicQueue, WhatWasGivenUpUnsaidIsForgotten) {
   Fixture f;
   ASSERT_TRUE(f.queue.Arrive(Ask(1), kSecond));
