@@ -224,9 +224,8 @@ void LogicLink::Impl::OpenOne() {
   auto stream = rpc::OpenSession(rpc::MakeChannel(address),
                                  std::make_shared<Stream<Impl>>(shared_from_this(), epoch));
   const bool current = state_.With([&](State& s) {
-    if (s.epoch != epoch) return false;
-    s.stream = stream;
-    return true;
+    if (s.epoch == epoch) s.stream = stream;
+    return s.epoch == epoch;
   });
   if (current) {
     stream->Kick();
