@@ -57,6 +57,18 @@ Result<Found> GetNext(const Nats& nats,
   return Get(nats, stream, which);
 }
 
+Status MakeStream(jsCtx* js, const HistoryOptions& options, Existing existing) {
+  const std::string stream = StreamOf(options.type);
+  const std::string subject = "encke.history." + options.type + ".>";
+  const char* subjects[] = {subject.c_str()};
+  jsStreamConfig config =
+      FileStream(stream, subjects, options.replicas, options.max_age, options.max_bytes);
+  config.Discard = js_DiscardOld;
+  config.AllowDirect = true;
+  config.Duplicates = std::int64_t{120'000} * kNsPerMs;
+  return EnsureStream(js, config, existing);
+}
+
 }  // namespace
 
 std::string HistoryToken(std::string_view id) {
@@ -76,15 +88,12 @@ std::string HistoryToken(std::string_view id) {
 
 Status HistoryLog::Ensure(const HistoryOptions& options) const {
   if (!nats_.connected()) return Error{Errc::kUnavailable, "nats is away"};
-  const std::string stream = StreamOf(options.type);
-  const std::string subject = "encke.history." + options.type + ".>";
-  const char* subjects[] = {subject.c_str()};
-  jsStreamConfig config =
-      FileStream(stream, subjects, options.replicas, options.max_age, options.max_bytes);
-  config.Discard = js_DiscardOld;
-  config.AllowDirect = true;
-  config.Duplicates = std::int64_t{120'000} * kNsPerMs;
-  return EnsureStream(NatsHandles::Js(nats_), config);
+  auto made = MakeStream(NatsHandles::Js(nats_), options, Existing::kChange);
+  if (made) {
+    NatsHandles::KeepMade(
+        nats_, [options](jsCtx* js) { return MakeStream(js, options, Existing::kLeave); });
+  }
+  return made;
 }
 
 void HistoryLog::Put(const Place& place, std::string payload, std::function<void(Status)> done) {

@@ -46,6 +46,7 @@ class HistoryLog {
 
   HistoryLog(Nats& nats, Publisher& publisher) : nats_(nats), publisher_(publisher) {}
 
+  // Also makes it again, by and by, when a server comes back without it.
   Status Ensure(const HistoryOptions& options) const;
   void Put(const Place& place, std::string payload, std::function<void(Status)> done);
   // The entries of the block that holds `place`, as they were put.

@@ -10,6 +10,7 @@
 // Limit    one value of 1 MiB (the server's).  For this folder only.
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -40,6 +41,8 @@ using MetaHandle = std::unique_ptr<jsMsgMetaData, Destroyer<jsMsgMetaData_Destro
 struct NatsHandles {
   static natsConnection* Connection(const Nats& nats);
   static jsCtx* Js(const Nats& nats);
+  // Called on a thread of Nats after every reconnect and every few seconds, as long as it lives.
+  static void KeepMade(const Nats& nats, std::function<Status(jsCtx*)> make);
 };
 
 // What cnats answered, as one of our errors; call it on the thread that made the call.
@@ -49,8 +52,9 @@ std::string NewInbox();
 // A stream of one subject on disk, kept by age and size; it points into what it was given.
 jsStreamConfig FileStream(
     const std::string& name, const char** subject, int replicas, Duration age, std::int64_t bytes);
-// Creates the stream, or brings the limits of an existing one to what is wanted.
-Status EnsureStream(jsCtx* js, jsStreamConfig& want);
+enum class Existing : std::uint8_t { kChange, kLeave };
+// Creates the stream, or brings the limits of an existing one to what is wanted (kChange).
+Status EnsureStream(jsCtx* js, jsStreamConfig& want, Existing existing);
 std::string_view DataOf(const natsMsg* msg);
 // "" when the message has no such header.
 std::string_view HeaderOf(natsMsg* msg, const char* name);

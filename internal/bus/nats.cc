@@ -64,36 +64,6 @@ bool SameLimits(const jsStreamConfig& have, const jsStreamConfig& want) {
          have.Duplicates == want.Duplicates && have.MaxMsgsPerSubject == want.MaxMsgsPerSubject;
 }
 
-enum class Existing : std::uint8_t { kChange, kLeave };
-
-// Creates the stream, or brings the limits of an existing one to what is wanted.
-Status EnsureStream(jsCtx* js, jsStreamConfig& want, Existing existing) {
-  const std::string name = want.Name;
-  jsErrCode code{};
-  auto info = StreamInfo(js, name);
-  if (!info && info.error().code == Errc::kNotFound) {
-    const natsStatus status = js_AddStream(nullptr, js, &want, nullptr, &code);
-    if (status == NATS_OK) {
-      log::Info("bus.stream_made stream={}", name);
-      return Ok{};
-    }
-    if (code != JSStreamNameExistErr) return NatsError(status, "creating stream " + name, code);
-    info = StreamInfo(js, name);  // somebody else was faster
-  }
-  if (!info) return info.error();
-  if (existing == Existing::kLeave) return Ok{};
-  jsStreamConfig& have = *(*info)->Config;
-  if (!SameShape(have, want)) {
-    return Error{Errc::kConflict, "stream " + name + " exists and is something else: " +
-                                      (have.Description == nullptr ? "" : have.Description)};
-  }
-  if (SameLimits(have, want)) return Ok{};
-  const natsStatus status = js_UpdateStream(nullptr, js, &want, nullptr, &code);
-  if (status != NATS_OK) return NatsError(status, "changing stream " + name, code);
-  log::Info("bus.stream_updated stream={}", name);
-  return Ok{};
-}
-
 Status EnsureBucket(
     jsCtx* js, const std::string& bucket, int replicas, Duration age, Existing existing) {
   const std::string name = "KV_" + bucket;
@@ -150,8 +120,31 @@ jsStreamConfig FileStream(
   return config;
 }
 
-Status EnsureStream(jsCtx* js, jsStreamConfig& want) {
-  return EnsureStream(js, want, Existing::kChange);
+Status EnsureStream(jsCtx* js, jsStreamConfig& want, Existing existing) {
+  const std::string name = want.Name;
+  jsErrCode code{};
+  auto info = StreamInfo(js, name);
+  if (!info && info.error().code == Errc::kNotFound) {
+    const natsStatus status = js_AddStream(nullptr, js, &want, nullptr, &code);
+    if (status == NATS_OK) {
+      log::Info("bus.stream_made stream={}", name);
+      return Ok{};
+    }
+    if (code != JSStreamNameExistErr) return NatsError(status, "creating stream " + name, code);
+    info = StreamInfo(js, name);  // somebody else was faster
+  }
+  if (!info) return info.error();
+  if (existing == Existing::kLeave) return Ok{};
+  jsStreamConfig& have = *(*info)->Config;
+  if (!SameShape(have, want)) {
+    return Error{Errc::kConflict, "stream " + name + " exists and is something else: " +
+                                      (have.Description == nullptr ? "" : have.Description)};
+  }
+  if (SameLimits(have, want)) return Ok{};
+  const natsStatus status = js_UpdateStream(nullptr, js, &want, nullptr, &code);
+  if (status != NATS_OK) return NatsError(status, "changing stream " + name, code);
+  log::Info("bus.stream_updated stream={}", name);
+  return Ok{};
 }
 
 struct Nats::Impl {
@@ -165,6 +158,7 @@ struct Nats::Impl {
   struct Kept {
     std::optional<LogOptions> log;
     std::optional<int> bucket_replicas;
+    std::vector<std::function<Status(jsCtx*)>> others;
   };
   Guarded<Kept> kept;
   Pulse keep;
@@ -257,8 +251,13 @@ struct Nats::Impl {
     if (wanted.log) {
       if (auto made = MakeLog(js.get(), *wanted.log, Existing::kLeave); !made) return made;
     }
-    if (!wanted.bucket_replicas) return Ok{};
-    return MakeBuckets(js.get(), *wanted.bucket_replicas, Existing::kLeave);
+    if (wanted.bucket_replicas) {
+      const int replicas = *wanted.bucket_replicas;
+      if (auto made = MakeBuckets(js.get(), replicas, Existing::kLeave); !made) return made;
+    }
+    for (const auto& make : wanted.others)
+      if (auto made = make(js.get()); !made) return made;
+    return Ok{};
   }
 
   // Callbacks of cnats carry a pointer to us, and the last of them says that it is closed.
@@ -316,6 +315,9 @@ const NatsCounts& Nats::counts() const { return impl_->counts; }
 
 natsConnection* NatsHandles::Connection(const Nats& nats) { return nats.impl_->connection; }
 jsCtx* NatsHandles::Js(const Nats& nats) { return nats.impl_->js.get(); }
+void NatsHandles::KeepMade(const Nats& nats, std::function<Status(jsCtx*)> make) {
+  nats.impl_->kept.With([&](Nats::Impl::Kept& kept) { kept.others.push_back(std::move(make)); });
+}
 
 Error NatsError(natsStatus status, std::string_view what, jsErrCode code) {
   natsStatus last = NATS_OK;  // of this thread, maybe of an older call

@@ -126,7 +126,7 @@ return {text(m.e), text(m.n), text(now_ms), '0', text(gone), fresh}
 )lua";
 
 // KEYS[3]: tlc: or "".  ARGV: age in ms, device, most devices.  Answers epoch, newest, oldest,
-// cursor.
+// cursor, shared with older epochs.
 constexpr char kHead[] = R"lua(
 local m = meta()
 local age = tonumber(ARGV[1])
@@ -151,7 +151,7 @@ if ARGV[2] ~= '' then
   end
 end
 if not m then return {'0', '0', '0', '0'} end
-return {text(m.e), text(m.n), text(first), text(cursor)}
+return {text(m.e), text(m.n), text(first), text(cursor), m.x}
 )lua";
 
 // ARGV: age in ms, after, before (0 = none), limit, most bytes, "1" = newest first.

@@ -42,7 +42,7 @@ struct TimelineHead {
   std::uint64_t newest = 0;
   std::uint64_t oldest = 0;  // that can be read; 0 = none
   std::uint64_t cursor = 0;  // of the device asked about, in this epoch
-  std::string shared = {};   // with older epochs, as in x above; of Read only
+  std::string shared = {};   // with older epochs, as in x above
 
   // Numbers up to this one mean the same in an older epoch; none: it is another history.
   std::optional<std::uint64_t> SharedWith(std::uint64_t older) const;

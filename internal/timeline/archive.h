@@ -1,5 +1,7 @@
 #pragma once
-// Archive: what a timeline keeps beyond Redis, read in pages of a hundred numbers.
+// Archive: what a timeline keeps beyond Redis, read in pages of a hundred numbers.  It lies under
+// the epochs in which it was said; a timeline that goes on in another epoch goes on with its
+// numbers.
 //
 // Owner    History.
 // Thread   History's own; every call may wait for NATS.
@@ -39,6 +41,14 @@ class Archive {
   explicit Archive(ArchivePorts ports) : ports_(std::move(ports)) {}
   explicit operator bool() const { return ports_.read != nullptr; }
 
+  // Numbers of this epoch up to `upto` are the timeline's.
+  struct Span {
+    std::uint64_t epoch = 0;
+    std::uint64_t upto = UINT64_MAX;
+  };
+  using Spans = std::vector<Span>;  // the newest epoch first
+  static Spans SpansOf(const store::TimelineHead& head);
+
   struct Newest {
     std::uint64_t epoch = 0;
     std::uint64_t seq = 0;
@@ -47,23 +57,25 @@ class Archive {
   Result<Newest> FindNewest(const std::string& name, std::uint64_t epoch) const;
   // Entries of from..to (both inclusive), in that direction, until there are `limit`.
   Result<std::vector<store::TimelineEntry>> Read(const std::string& name,
-                                                 std::uint64_t epoch,
+                                                 const Spans& spans,
                                                  std::uint64_t from,
                                                  std::uint64_t to,
                                                  std::size_t limit) const;
   // The newest number up to `newest` that was said before time_ms; 0: there is none.
   Result<std::uint64_t> FindTime(const std::string& name,
-                                 std::uint64_t epoch,
+                                 const Spans& spans,
                                  std::uint64_t newest,
                                  std::int64_t time_ms) const;
-  // epoch 0: the newest.
-  Status Purge(const std::string& name, std::uint64_t epoch, std::uint64_t seq) const;
+  // Up to seq, or everything of that name (seq 0).  Epoch 0: the newest there is.
+  Status Purge(const std::string& name, Spans spans, std::uint64_t seq) const;
 
  private:
-  Result<std::vector<store::TimelineEntry>> ReadBlock(const std::string& name,
-                                                      std::uint64_t epoch,
-                                                      std::uint64_t seq) const;
-  Result<std::uint64_t> FindFirst(const std::string& name, std::uint64_t epoch) const;
+  using Entries = std::vector<store::TimelineEntry>;
+  Result<Entries> ReadBlock(const std::string& name, const Spans& spans, std::uint64_t seq) const;
+  Result<std::int64_t> LastTime(const std::string& name,
+                                const Spans& spans,
+                                std::uint64_t seq) const;
+  Result<std::uint64_t> FindFirst(const std::string& name, const Spans& spans) const;
 
   const ArchivePorts ports_;
 };

@@ -94,15 +94,15 @@ void History::Locate(const HistoryQuery& query, const Head& head, const OnPage& 
     const bool now = query.epoch == 0 || query.epoch == head.epoch;
     const bool taken = worker_->Add([this, query, head, done, time_ms, go_on, now](bool run) {
       if (!run) return done(Error{Errc::kClosed, "history stops"});
-      std::uint64_t epoch = query.epoch != 0 ? query.epoch : head.epoch;
+      Archive::Spans spans = Archive::SpansOf(head);
       std::uint64_t newest = head.oldest > 0 ? head.oldest - 1 : head.newest;
       if (!now || head.epoch == 0) {
-        const auto last = archive_.FindNewest(query.timeline, epoch);
+        const auto last = archive_.FindNewest(query.timeline, query.epoch);
         if (!last) return done(last.error());
-        epoch = last->epoch;
+        spans = {{last->epoch}};
         newest = last->seq;
       }
-      const auto before = archive_.FindTime(query.timeline, epoch, newest, time_ms);
+      const auto before = archive_.FindTime(query.timeline, spans, newest, time_ms);
       before ? go_on(*before) : done(before.error());
     });
     if (!taken) done(Error{Errc::kOverloaded, "too many wait for history"});
@@ -166,7 +166,7 @@ Result<store::TimelinePage> History::Older(const HistoryQuery& query,
   }
   if (newest == 0 || from == 0 || (!query.newest_first && from > to)) return page;
   const std::size_t wanted = query.limit - (query.newest_first ? page.entries.size() : 0);
-  auto older = archive_.Read(query.timeline, page.head.epoch, from, to, wanted);
+  auto older = archive_.Read(query.timeline, Archive::SpansOf(page.head), from, to, wanted);
   if (!older) return older.error();
   if (!query.newest_first) {
     if (older->empty()) return page;  // the archive has forgotten it, too
@@ -185,8 +185,9 @@ void History::Purge(const std::string& name, std::uint64_t upto, const OnDone& d
     if (!purged || !Durable(name)) return done(purged);
     timelines_.ReadHead(name, kept->hot.age, "", [this, name, upto, done](const auto& head) {
       if (!head) return done(head.error());
-      const bool taken = worker_->Add([this, name, upto, done, epoch = head->epoch](bool run) {
-        done(run ? archive_.Purge(name, epoch, upto) : Error{Errc::kClosed, "history stops"});
+      const auto spans = Archive::SpansOf(*head);
+      const bool taken = worker_->Add([this, name, upto, done, spans](bool run) {
+        done(run ? archive_.Purge(name, spans, upto) : Error{Errc::kClosed, "history stops"});
       });
       if (!taken) done(Error{Errc::kOverloaded, "too many wait for history"});
     });

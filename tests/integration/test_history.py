@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 import pytest
 
-from cluster import Cluster
+from cluster import Cluster, wait_until
 from native import HISTORY, Api
 
 DURABLE = {**HISTORY,
@@ -148,3 +148,40 @@ def test_redis_forgets_and_history_does_not(own_cluster):
     assert numbers(api, after_seq=0) == ([1, 2, 3], False)
     assert api.history(room=ROOM)["epoch"] > old
     assert numbers(api, epoch=old, limit=2) == ([120, 119], True)
+
+
+def test_nats_comes_back_empty_and_history_begins_anew(own_cluster):
+    cluster = own_cluster(0, 1, 0, env=DURABLE)
+    api = Api(cluster.backend())
+    say(api, ROOM, 120)
+    cluster.nats.wipe()
+    cluster.nats.start()
+    wait_until(lambda: api.call("POST", "/v1/pushes", {"room": ROOM, "op": 1, "body": "121"})[0]
+               == 200, 20, "pushes are accepted again")
+    newest = api.history(room=ROOM)["newest"]
+    assert numbers_only(api, after_seq=newest - 2, limit=1000)[-1] == newest
+    # What was in Redis is there; what was older is gone with NATS' data.
+    assert numbers_only(api, limit=1000) == list(range(newest, newest - 100, -1))
+
+
+def test_redis_starts_again_and_history_goes_on(own_cluster):
+    cluster = own_cluster(0, 1, 0, env=DURABLE)
+    api = Api(cluster.backend())
+    say(api, ROOM, 150)
+    epochs = {api.history(room=ROOM)["epoch"]}
+    for count in (151, 152):
+        cluster.redis.term()
+        cluster.redis.start()
+        wait_until(lambda: api.call("GET", "/v1/users/1")[0] == 200, 20, "redis is back")
+        api.push(room=ROOM, body=str(count))
+        epochs.add(api.history(room=ROOM)["epoch"])
+    assert len(epochs) == 3
+    assert numbers(api, limit=1000)[0] == list(range(152, 0, -1))
+    when = api.history(room=ROOM, after_seq=20, limit=1)["pushes"][0]["time_ms"]
+    assert 21 in numbers(api, after_time=when, limit=1000)[0]
+    api.ok("DELETE", f"/v1/history?room={quote(ROOM)}&before_seq=31")
+    assert numbers(api, limit=1000)[0] == list(range(152, 30, -1))
+
+
+def numbers_only(api, **query):
+    return [push["seq"] for push in api.history(room=ROOM, **query)["pushes"]]
