@@ -1,5 +1,5 @@
-# Writes a C++ source that holds files as constants of namespace encke::logic.
-#   cmake -DOUT=x.cc -DHEADER=logic/demo_page.h -P embed.cmake -- kName kOther a.html b.js
+# Writes a C++ source that holds files: encke::logic::DemoFiles().
+#   cmake -DOUT=x.cc -DHEADER=logic/demo_page.h -P embed.cmake -- a.html b.js
 set(words "")
 set(after_dashes FALSE)
 math(EXPR last "${CMAKE_ARGC} - 1")
@@ -10,21 +10,19 @@ foreach(i RANGE ${last})
     set(after_dashes TRUE)
   endif()
 endforeach()
-list(LENGTH words count)
-math(EXPR half "${count} / 2")
-math(EXPR last "${half} - 1")
 
 set(arrays "")
-set(views "")
-foreach(i RANGE ${last})
-  math(EXPR at "${i} + ${half}")
-  list(GET words ${i} name)
-  list(GET words ${at} path)
+set(entries "")
+set(number 0)
+foreach(path IN LISTS words)
+  get_filename_component(name "${path}" NAME)
   file(READ "${path}" hex HEX)
   string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${hex}")
-  string(APPEND arrays "constexpr unsigned char ${name}Bytes[] = {${bytes}0x00};\n")
-  string(APPEND views "const std::string_view ${name}(reinterpret_cast<const char*>(${name}Bytes), "
-                      "sizeof ${name}Bytes - 1);\n")
+  string(APPEND arrays "constexpr unsigned char kBytes${number}[] = {${bytes}0x00};\n")
+  string(APPEND entries "      {\"${name}\", std::string_view(reinterpret_cast<const char*>"
+                        "(kBytes${number}), sizeof kBytes${number} - 1)},\n")
+  math(EXPR number "${number} + 1")
 endforeach()
 file(WRITE "${OUT}" "#include \"${HEADER}\"\n\nnamespace encke::logic {\nnamespace {\n${arrays}"
-                    "}  // namespace\n${views}}  // namespace encke::logic\n")
+                    "}  // namespace\n\nstd::vector<DemoFile> DemoFiles() {\n  return {\n${entries}"
+                    "  };\n}\n\n}  // namespace encke::logic\n")

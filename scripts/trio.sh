@@ -155,7 +155,9 @@ start_daemon() {  # kind instance: the environment overrides configs/<kind>.yaml
   case "$1" in
     logic) env+=(ENCKE_HTTP_LISTEN="$host:${ports[0]}" ENCKE_GRPC_LISTEN="$host:${ports[1]}"
       ENCKE_PUSH_GRPC_LISTEN="$host:${ports[2]}" ENCKE_REDIS_ADDRESS="$host:$redis_port"
-      ENCKE_NODE_TCP_PORT=$((3101 + shift_ports)) ENCKE_NODE_WS_PORT=$((3102 + shift_ports))) ;;
+      ENCKE_NODE_TCP_PORT=$((3101 + shift_ports)) ENCKE_NODE_WS_PORT=$((3102 + shift_ports))
+      ENCKE_ROOMS="${ENCKE_ROOMS:-chat}"  # of the demo: rooms chat://... keep what is said
+      ENCKE_ROOMS_CHAT_HISTORY_MESSAGES="${ENCKE_ROOMS_CHAT_HISTORY_MESSAGES:-1000}") ;;
     comet) env+=(ENCKE_TCP_LISTEN="$host:${ports[0]}" ENCKE_WS_LISTEN="$host:${ports[1]}"
       ENCKE_GRPC_LISTEN="$host:${ports[2]}") ;;
     job) env+=(ENCKE_REDIS_ADDRESS="$host:$redis_port") ;;

@@ -1,8 +1,9 @@
-// The demo room: a client of the comet for what comes, plain HTTP to the logic for what is said.
-import { connect } from './encke.js';
+// The demo: rooms of a comet in a page.  What is said flies over the stage and stands in the list;
+// talk.js is the connection, in the version that the page shows (?v=1 or 2).
+import { One, Two } from './talk.js';
 
-const OPERATION = 1000;
-const TYPE = 'live';
+const VERSION = new URLSearchParams(location.search).get('v') === '1' ? 1 : 2;
+const EARLIER = 20; // messages a click
 const FLYING_MAX = 150; // the list shows those that do not fly
 const LOGGED_MAX = 200;
 const LANE_PIXELS = 44;
@@ -14,10 +15,20 @@ const $ = (id) => document.getElementById(id);
 const pick = (list) => list[Math.floor(Math.random() * list.length)];
 const still = matchMedia('(prefers-reduced-motion: reduce)');
 
+const roomOf = (text) => (text.includes('://') ? text : `live://${text}`);
+
+/** Kept for this tab: who we are, and where we were in our rooms. */
+const remember = (name, make) => {
+  sessionStorage[name] ??= make();
+  return sessionStorage[name];
+};
+
 const me = Math.random().toString(36).slice(2, 10);
+const mid = Number(remember('encke.mid', () => 1 + Math.floor(Math.random() * 1e9)));
 const sentAt = new Map(); // id of an own message -> when it was sent
 const latencies = [];
-let client;
+const rooms = new Map(); // those we are in -> { isKept, first, newest }: numbers
+let current = ''; // the one we speak to and count
 let nextId = 1;
 
 // ---- the stage ----------------------------------------------------------------------------------
@@ -67,11 +78,16 @@ const stage = {
 };
 
 // ---- the list -----------------------------------------------------------------------------------
-function log(text, { who, hue, system } = {}) {
+function lineOf(text, { who, hue, system, where }) {
   const line = document.createElement('li');
   const time = document.createElement('time');
   time.textContent = new Date().toLocaleTimeString([], { hourCycle: 'h23' });
   line.append(time);
+  if (where) {
+    const place = document.createElement('small');
+    place.textContent = where;
+    line.append(place);
+  }
   if (system) line.className = 'system';
   if (who) {
     const name = document.createElement('span');
@@ -81,12 +97,18 @@ function log(text, { who, hue, system } = {}) {
     line.append(name);
   }
   line.append(text);
-  const list = $('log');
+  return line;
+}
+
+function log(text, style = {}, list = $('log')) {
   const follows = list.scrollHeight - list.scrollTop - list.clientHeight < 40;
-  list.append(line);
+  list.append(lineOf(text, style));
   while (list.children.length > LOGGED_MAX) list.firstChild.remove();
   if (follows) list.scrollTop = list.scrollHeight;
 }
+
+const note = (text) => log(text, { system: true });
+const complain = (error) => { $('problem').textContent = error.message; };
 
 // ---- what comes ---------------------------------------------------------------------------------
 /** Pages send JSON; anything else (a curl, another backend) is shown as it is. */
@@ -104,14 +126,50 @@ function hueOf(name) {
   return hue;
 }
 
-function onMessage(message) {
-  const said = parse(message.text());
+/** { text, who, hue, where } of what came; where: room and number, when there may be several. */
+function styleOf({ room, seq, text }) {
+  const said = parse(text);
   const who = String(said.name ?? 'backend').slice(0, 24);
-  const text = said.text.slice(0, 400);
+  const where = VERSION === 2 ? `${room}${seq ? ` #${seq}` : ''}` : '';
+  return { said, text: said.text.slice(0, 400), who, hue: hueOf(who), where };
+}
+
+function heard(message) {
+  const { said, text, ...style } = styleOf(message);
   const own = said.from === me;
   if (own) measure(said.id);
-  stage.show({ text, hue: hueOf(who), own });
-  log(text, { who, hue: hueOf(who) });
+  stage.show({ text, hue: style.hue, own });
+  log(text, style);
+  const room = rooms.get(message.room);
+  if (!room || !message.seq) return;
+  room.first ||= message.seq;
+  room.newest = message.seq;
+  showRooms();
+}
+
+/** A message to us alone stays in the inbox until it is acknowledged. */
+function kept(message) {
+  const { said, text, ...style } = styleOf(message);
+  if (said.from === me) measure(said.id);
+  log(text, { ...style, where: `#${message.seq}` }, $('inbox'));
+  $('ack').disabled = false;
+}
+
+async function earlier() {
+  const room = rooms.get(current);
+  try {
+    const pushes = await talk.earlier(current, room.first, EARLIER);
+    const lines = pushes.map(({ seq, body = '', body_base64: coded }) => {
+      const { text, ...style } = styleOf({ room: current, seq, text: coded ? atob(coded) : body });
+      return lineOf(text, style);
+    });
+    $('log').prepend(...lines);
+    room.first = pushes[0]?.seq ?? room.first;
+    note(lines.length > 0 ? `${lines.length} earlier messages of ${current}`
+      : `nothing earlier in ${current}`);
+  } catch (error) {
+    complain(error);
+  }
 }
 
 function measure(id) {
@@ -127,18 +185,15 @@ function measure(id) {
 // ---- what we say --------------------------------------------------------------------------------
 async function say(text) {
   const id = nextId++;
-  const room = $('rooms').dataset.room;
-  const query = new URLSearchParams({ operation: OPERATION, type: TYPE, room });
+  const to = VERSION === 2 ? $('to').value.trim() : current;
   const body = JSON.stringify({ from: me, id, name: $('name').value.trim() || 'somebody', text });
   sentAt.set(id, performance.now());
   try {
-    const reply = await fetch(`/goim/push/room?${query}`, { method: 'POST', body });
-    const answer = await reply.json();
-    if (answer.code !== 0) throw new Error(answer.message || `code ${answer.code}`);
+    await talk.say(roomOf(to), body);
     $('problem').textContent = '';
   } catch (error) {
     sentAt.delete(id);
-    $('problem').textContent = `Not sent: ${error.message}`;
+    complain(new Error(`Not sent: ${error.message}`));
   }
 }
 
@@ -146,47 +201,101 @@ function shower() {
   for (let i = 0; i < 20; i++) setTimeout(() => say(pick(SHOWER)), i * 100);
 }
 
+// ---- rooms --------------------------------------------------------------------------------------
+function showRooms() {
+  $('joined').replaceChildren(...[...rooms].map(([room, { isKept, newest }]) => {
+    const item = document.createElement('li');
+    item.dataset.room = room;
+    if (room === current) item.setAttribute('aria-current', 'true');
+    const name = document.createElement('button');
+    name.textContent = room;
+    name.addEventListener('click', () => choose(room));
+    const where = document.createElement('small');
+    where.textContent = isKept ? `#${newest}` : 'not kept';
+    const out = document.createElement('button');
+    out.textContent = '×';
+    out.title = `leave ${room}`;
+    out.addEventListener('click', () => talk.leave(room).then(() => left(room), complain));
+    item.append(name, where, out);
+    return item;
+  }));
+  $('older').disabled = !rooms.get(current)?.isKept;
+}
+
+/** The room that we speak to and count. */
+function choose(room) {
+  current = room;
+  $('to').value = room;
+  $('online').textContent = '–';
+  document.title = `${room} · Encke`;
+  talk.look?.(room);
+  showRooms();
+}
+
+function joined(room, isKept, newest = 0) {
+  if (!rooms.has(room)) {
+    rooms.set(room, { isKept, first: 0, newest });
+    note(`you are in ${room}`);
+  }
+  if (!current) choose(room);
+  saveRooms();
+}
+
+function left(room) {
+  if (!rooms.delete(room)) return;
+  note(`you have left ${room}`);
+  if (room === current) choose([...rooms.keys()][0] ?? '');
+  saveRooms();
+}
+
+function saveRooms() {
+  const names = [...rooms.keys()].map((room) => encodeURIComponent(room.replace(/^live:../, '')));
+  history.replaceState(null, '', `${location.search}#${names.join(',')}`);
+  showRooms();
+}
+
+async function enter(room) {
+  try {
+    await talk.enter(room);
+    choose(room);
+    $('problem').textContent = '';
+  } catch (error) {
+    complain(new Error(`${room} could not be entered: ${error.message}`));
+  }
+}
+
+/** Those of the address, where we were when this tab last showed them. */
+function wanted() {
+  const names = location.hash.slice(1).split(',').filter(Boolean).map(decodeURIComponent);
+  if (names.length === 0) names.push('1000', ...(VERSION === 2 ? ['chat://lobby'] : []));
+  const cursors = JSON.parse(sessionStorage['encke.cursors'] ?? '[]');
+  return names.map(roomOf).map((name) => (
+    (VERSION === 2 && cursors.find(({ room }) => room === name)) || name));
+}
+
 // ---- the connection -----------------------------------------------------------------------------
 function setState(state, text) {
   $('connection').dataset.state = state;
   $('state').textContent = text;
-  $('go').disabled = $('rain').disabled = state !== 'open';
+  $('go').disabled = $('rain').disabled = $('enter').disabled = state !== 'open';
 }
 
-async function enter(room) {
-  $('rooms').dataset.room = room;
-  $('room').value = room;
-  history.replaceState(null, '', `#${encodeURIComponent(room)}`);
-  document.title = `Room ${room} · Encke`;
-  $('online').textContent = '–';
-  const id = `${TYPE}://${room}`;
-  if (!client) return dial(id);
-  try {
-    await client.changeRoom(id);
-    log(`you are in room ${room}`, { system: true });
-    client.heartbeat();
-  } catch (error) {
-    $('problem').textContent = `The room could not be changed: ${error.message}`;
-  }
-}
-
-async function dial(room) {
-  const url = await cometUrl();
-  const backoff = { baseMs: 1000, maxMs: 15_000 };
-  client = connect(url, { room, accepts: [OPERATION], heartbeatMs: 5000, backoff });
-  client.on('open', () => {
+const page = {
+  heard, kept, joined, left, noted: note,
+  opened() {
     setState('open', 'connected');
-    log(`connected, in room ${$('rooms').dataset.room}`, { system: true });
-  });
-  client.on('close', ({ wasOpen, retryMs }) => {
-    const hope = retryMs === null ? 'closed' : `lost, back in ${(retryMs / 1000).toFixed(1)} s`;
-    setState('lost', hope);
+    note('connected');
+    $('inbox').replaceChildren(); // what is not acknowledged comes again
+    $('ack').disabled = true;
+  },
+  lost(why) {
+    if ($('connection').dataset.state === 'open') note('connection lost');
+    setState('lost', why);
     $('online').textContent = '–';
-    if (wasOpen) log('connection lost, trying again', { system: true });
-  });
-  client.on('count', (count) => { $('online').textContent = count; });
-  client.on('message', onMessage);
-}
+  },
+  count(room, count) { if (room === current) $('online').textContent = count; },
+};
+const talk = VERSION === 2 ? new Two(page, mid) : new One(page);
 
 /** Where comets listen: the logic that served this page says the port. */
 async function cometUrl() {
@@ -201,9 +310,16 @@ async function cometUrl() {
   }
 }
 
+function toggleLine() {
+  const isOn = $('line').textContent === 'Hang up';
+  $('line').textContent = isOn ? 'Come back' : 'Hang up';
+  if (isOn) talk.hangUp();
+  else talk.comeBack();
+}
+
 $('rooms').addEventListener('submit', (event) => {
   event.preventDefault();
-  enter($('room').value.trim());
+  enter(roomOf($('room').value.trim()));
 });
 $('send').addEventListener('submit', (event) => {
   event.preventDefault();
@@ -212,6 +328,20 @@ $('send').addEventListener('submit', (event) => {
   $('text').value = '';
 });
 $('rain').addEventListener('click', shower);
+$('line').addEventListener('click', toggleLine);
+$('older').addEventListener('click', earlier);
+$('ack').addEventListener('click', () => {
+  talk.acknowledge();
+  $('inbox').replaceChildren();
+  $('ack').disabled = true;
+});
+$('version').addEventListener('change', ({ target }) => { location.search = `?v=${target.value}`; });
+addEventListener('pagehide', () => {
+  if (VERSION === 2) sessionStorage['encke.cursors'] = JSON.stringify(talk.cursors());
+});
 
+document.body.dataset.version = $('version').value = VERSION;
 $('name').value = `${pick(NAMES)} ${Math.floor(Math.random() * 90) + 10}`;
-enter(decodeURIComponent(location.hash.slice(1)) || '1000');
+$('mid').textContent = mid;
+setState('wait', 'connecting');
+cometUrl().then((url) => talk.dial(url, wanted()));

@@ -16,10 +16,14 @@ void ServeFile(web::HttpServer& http, std::string path, std::string type, std::s
 }  // namespace
 
 void ServeDemo(web::HttpServer& http) {
-  ServeFile(http, "/demo", "text/html; charset=utf-8", kDemoIndex);
-  ServeFile(http, "/demo/", "text/html; charset=utf-8", kDemoIndex);
-  ServeFile(http, "/demo/demo.js", "text/javascript; charset=utf-8", kDemoScript);
-  ServeFile(http, "/demo/encke.js", "text/javascript; charset=utf-8", kClientScript);
+  for (const DemoFile& file : DemoFiles()) {
+    if (file.name == "index.html") {
+      ServeFile(http, "/demo", "text/html; charset=utf-8", file.bytes);
+      ServeFile(http, "/demo/", "text/html; charset=utf-8", file.bytes);
+    } else {
+      ServeFile(http, "/demo/" + file.name, "text/javascript; charset=utf-8", file.bytes);
+    }
+  }
 }
 
 }  // namespace encke::logic

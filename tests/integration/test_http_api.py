@@ -202,6 +202,8 @@ def test_bodies_over_the_limit_are_refused(cluster):
 
 def test_demo_page_is_served(backend):
     for path, kind in [("/demo", "text/html"), ("/demo/demo.js", "text/javascript"),
-                       ("/demo/encke.js", "text/javascript")]:
+                       ("/demo/talk.js", "text/javascript"),
+                       ("/demo/encke.js", "text/javascript"),
+                       ("/demo/v2.js", "text/javascript")]:
         status, headers, body = backend.get(path)
         assert status == 200 and body and content_type(headers).startswith(kind), path

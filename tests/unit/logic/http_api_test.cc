@@ -304,12 +304,16 @@ TEST_F(HttpApiTest, TheDemoIsServedFromTheSameOrigin) {
   EXPECT_NE(page.head.find("Content-Type: text/html; charset=utf-8\r\n"), std::string::npos);
   EXPECT_NE(page.head.find("Cache-Control: no-store\r\n"), std::string::npos);
   EXPECT_NE(page.body.find("src=\"/demo/demo.js\""), std::string::npos);
-  for (const char* script : {"/demo/demo.js", "/demo/encke.js"}) {
-    const web::RawReply reply = Ask("GET", script);
-    EXPECT_EQ(reply.status, 200) << script;
+  std::size_t scripts = 0;
+  for (const DemoFile& file : DemoFiles()) {
+    if (file.name == "index.html") continue;
+    const web::RawReply reply = Ask("GET", "/demo/" + file.name);
+    EXPECT_EQ(reply.status, 200) << file.name;
     EXPECT_NE(reply.head.find("Content-Type: text/javascript"), std::string::npos);
+    EXPECT_EQ(reply.body, file.bytes);
+    ++scripts;
   }
-  EXPECT_EQ(Ask("GET", "/demo/encke.js").body, kClientScript);
+  EXPECT_GE(scripts, 4U);
 }
 
 }  // namespace
