@@ -6,7 +6,7 @@
     scripts/mutants.py --check    only look whether every edit fits and every row has a mutant
 
 A row is a test named test_s12_...; tests/mutants.toml says how to break it: small edits, each found
-by a text that occurs once in internal/, so that moved files do not matter.  Everything happens in a
+by a text that occurs once in internal/ and clients/js, so that moved files do not matter.  Everything happens in a
 copy of this tree under build/mutants.  A mutant is caught when each of its rows fails in a test's
 own steps, with every daemon still alive: a crash or a cluster that never starts proves nothing.
 """
@@ -23,7 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 TREE = ROOT / "build" / "mutants" / "tree"
 TARGETS = ["comet_bin", "logic_bin", "job_bin"]
-CODE = {".cc", ".h"}
+CODE = {".cc", ".h", ".js"}
 
 
 class Mutant:
@@ -53,12 +53,12 @@ def rows_of(tree):
 def find(tree, old):
     """(path, text) of the one file that holds the text exactly once."""
     hits = []
-    for path in sorted((tree / "internal").rglob("*")):
+    for path in sorted([*(tree / "internal").rglob("*"), *(tree / "clients/js").glob("*")]):
         if path.suffix in CODE:
             text = path.read_text()
             hits += [(path, text)] * text.count(old)
     if len(hits) != 1:
-        raise LookupError(f"occurs {len(hits)} times in internal/: {old.strip()!r}")
+        raise LookupError(f"occurs {len(hits)} times in internal/, clients/js: {old.strip()!r}")
     return hits[0]
 
 

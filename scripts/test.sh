@@ -78,16 +78,8 @@ bad=$(($(of integration '[0-9]+ failed') + $(of integration '[0-9]+ errors?') \
 part integration "$(of integration '[0-9]+ passed')" "$bad"
 
 # ---- browser ----------------------------------------------------------------------------------
-# playwright-core drives Debian's chromium; it is fetched once, by lock file, into build/browser.
-browser_ready() {
-  mkdir -p build/browser
-  cmp -s tests/browser/package-lock.json build/browser/installed-lock.json && return
-  cp tests/browser/package.json tests/browser/package-lock.json build/browser/
-  (cd build/browser && npm ci --no-audit --no-fund --loglevel=error) &&
-    cp tests/browser/package-lock.json build/browser/installed-lock.json
-}
 browser_tests() {
-  browser_ready || return 1
+  scripts/browser.sh || return 1
   ENCKE_BUILD="$build" node --test --test-reporter=tap \
     tests/browser/{encke,timeline,v2,demo,resume}.test.mjs
 }

@@ -24,7 +24,8 @@ from faults import FAULTS, KILLS, plan  # noqa: E402
 from report import WORDS, load, save, show  # noqa: E402
 from stage import BUILD, Stage  # noqa: E402
 
-RESULTS = Path(__file__).resolve().parents[2] / "build/chaos"
+ROOT = Path(__file__).resolve().parents[2]
+RESULTS = ROOT / "build/chaos"
 EVERY = 5.0         # seconds from fault to fault
 WARM_UP, AFTER, CALM = 3.0, 6.0, 14.0
 
@@ -67,7 +68,9 @@ def one_seed(options):
             assert process.alive, process.tail()
         stage.end_crowds()
         evidence = Evidence(stage.clients, stage.folder)
-        check = Check(evidence, Counts(stage.counters), Windows(played), stage.history).run()
+        check = Check(evidence, Counts(stage.counters), Windows(played), stage.history,
+                      stage.archives(evidence)).run()
+        check.broken += stage.refusals()
         if check.broken or options.keep:
             keep(stage, options)
         return check
@@ -134,6 +137,8 @@ def main():
                if not os.path.exists(BUILD / name)]
     if missing:
         sys.exit(f"{BUILD} has no {', '.join(missing)}: make build, or set ENCKE_BUILD")
+    if not (ROOT / "build/browser/node_modules/ws").exists():
+        sys.exit("the clients in JavaScript need ws: scripts/browser.sh fetches it")
     total, broken, failing = defaultdict(Row), 0, []
     seeds = [options.seed] if options.seed is not None else range(1, options.seeds + 1)
     for options.seed in seeds:
@@ -141,7 +146,7 @@ def main():
               f"every {EVERY:g} s for {options.seconds:g} s", flush=True)
         check = one_seed(options)
         extra = [f"looked for: {check.awaited} deliveries in timelines to version 2, "
-                 f"{check.attended} elsewhere",
+                 f"{check.attended} elsewhere; {check.archived} pushes in durable history",
                  f"repeats outside timelines, to version 2 on one connection: "
                  f"{check.repeats_plain}"]
         show(f"seed {options.seed}", check.rows, check.broken, extra)

@@ -5,6 +5,11 @@ lost its data within `HELD_BACK` after it began, the client was told to reload a
 timeline does not hold it any more: the hole was told.  After a reload pushes may come once more
 (`again`): it says that what follows begins anew.
 
+Durable history: every page of every epoch that anybody heard of, both ways: every accepted push is
+there, once in an epoch, with the number that its answer named, and in order; in the newest epoch
+as well, unless Redis lost it or its tail.  What was accepted before NATS lost its data may be
+`gone`, unless Redis holds it.
+
 Everything else (version 1, and what is outside timelines): every accepted push at least once by who
 was connected from before it began until `PATIENCE` after its answer, else a reason must name it.
 """
@@ -14,6 +19,8 @@ PATIENCE = 40_000_000  # microseconds
 LATE = 1_000_000
 HELD_BACK = 15_000_000  # no fault may keep a push from who is connected for longer
 NAMED_WITHIN = 15_000_000
+TAIL = 3_000_000  # Redis writes once a second
+EPOCHS = 4  # older ones that a timeline goes on from
 LOG_LOST = 10_000_000  # what was accepted so shortly before the log was wiped may be lost with it
 
 
@@ -23,6 +30,7 @@ class Row:
     def __init__(self):
         self.played = self.accepted = self.refused = self.late = 0
         self.lost = self.repeated = self.disorder = self.unnamed = self.again = self.told = 0
+        self.gone = 0
         self.named = Counter()
         self.healed = []  # seconds, one per play
 
@@ -37,13 +45,14 @@ class Row:
 
 
 class Check:
-    def __init__(self, evidence, counts, windows, history):
+    def __init__(self, evidence, counts, windows, history, archives):
         self.evidence, self.counts, self.windows = evidence, counts, windows
         self.history = history  # timeline -> bodies that it holds at the end
-        self.held = {}
+        self.held, self.archives = {}, archives
         self.rows = defaultdict(Row)
         self.broken = []        # sentences
         self.awaited = self.attended = 0  # deliveries that were looked for: timelines, elsewhere
+        self.archived = 0       # pushes that durable history must hold
         self.needless = 0       # reloads although Redis was left alone
         self.repeats_plain = 0  # outside timelines, on one connection
 
@@ -57,14 +66,19 @@ class Check:
                     if not timeline.startswith("live://"):
                         self.follow(client, timeline)
             self.attend(client)
+        for archive in self.archives:
+            self.page_through(archive)
         return self
 
     def row(self, push):
         return self.rows[self.windows.at(push.began)[0]]
 
     def fail(self, push, client, what):
-        self.broken.append(f"{what}: client {client.id} ({client.kind}), push {push.body} of kind "
-                           f"{push.kind}, {self.place(push.began)}")
+        self.fail_push(push, f"{what}: client {client.id} ({client.kind})")
+
+    def fail_push(self, push, what):
+        self.broken.append(f"{what}: push {push.body} of kind {push.kind}, "
+                           f"{self.place(push.began)}")
 
     def place(self, when):
         name, start = self.windows.at(when)
@@ -143,6 +157,58 @@ class Check:
             self.needless += 1
             self.broken.append(f"a reload of {timeline} for nothing: client {client.id}, "
                                f"{self.place(when)}")
+
+    # -- durable history --------------------------------------------------------------------------
+    def page_through(self, archive):
+        self.broken += [f"history: {what}" for what in archive.broken]
+        for epoch, listing in archive.listings.items():
+            self.judge_listing(archive.room, epoch, listing)
+        held, shown = archive.bodies(), archive.bodies(archive.now)
+        for push in self.evidence.to.get(archive.room, []):
+            self.archived += push.ok
+            if not push.ok or push.body in shown:
+                continue
+            if push.body in held:
+                self.judge_hidden(archive.room, push)
+                continue
+            if not archive.is_hot(push) and any(name == "wipe nats" and push.began < start + LATE
+                                                for start, name, _ in self.windows.faults):
+                self.row(push).gone += 1
+                continue
+            self.row(push).lost += 1
+            self.fail_push(push, f"not in the history of {archive.room}")
+
+    def judge_hidden(self, room, push):
+        """It is in an older epoch only: that began anew, or ended without its tail."""
+        since = [(name, start) for start, name, _ in self.windows.faults
+                 if name.endswith("redis") and push.began < start + LATE]
+        begun = any(name == "wipe redis" or push.answered > start - TAIL for name, start in since)
+        if not begun and len(since) <= EPOCHS:
+            self.row(push).lost += 1
+            self.fail_push(push, f"hidden in an older epoch of {room}")
+
+    def judge_listing(self, room, epoch, listing):
+        seen, newest, last = set(), 0, 0
+        for seq, body in listing:
+            push = self.evidence.bodies.get(body)
+            where = f"history of {room}, epoch {epoch}, number {seq}"
+            if push is None:
+                self.broken.append(f"{where}: nobody ever said {body[:20]}")
+                continue
+            said_epoch, said_seq = push.places.get(room, (0, 0))
+            if body in seen:
+                self.row(push).repeated += 1
+                self.fail_push(push, f"{where}: a repeat")
+            elif seq <= last or (push.ok and push.answered < newest):
+                self.row(push).disorder += 1
+                self.fail_push(push, f"{where}: out of order")
+            elif said_epoch == epoch and said_seq != seq:
+                self.row(push).disorder += 1
+                self.fail_push(push, f"{where}: its answer said {said_seq}")
+            if push.ok:
+                newest = max(newest, push.began)
+            last = seq
+            seen.add(body)
 
     # -- version 1, and what is in no timeline ----------------------------------------------------
     def attend(self, client):

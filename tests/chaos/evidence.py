@@ -13,6 +13,7 @@ class Push:
     ok: bool
     unrouted: int = 0
     refused: str = ""
+    places: dict = field(default_factory=dict)  # room -> [epoch, seq], as the answer said
 
 
 @dataclass
@@ -45,7 +46,7 @@ class Evidence:
         self.pushes = []
         self.bodies = {}  # body -> Push
         self.read_pushes(folder / "pushes.out")
-        for name in ("cpp", "python"):
+        for name in ("cpp", "python", "js"):
             self.read_crowd(folder / f"{name}.out")
         for pushes in self.to.values():
             pushes.sort(key=lambda push: push.began)
@@ -62,12 +63,19 @@ class Evidence:
             one = json.loads(line)
             what, _, _ = one["kind"].partition(" ")
             push = Push(one["body"], what, one["began"], one["answered"], one["ok"],
-                        one["unrouted"], one.get("refused", ""))
+                        one["unrouted"], one.get("refused", ""), one["places"])
             prefix = {"inbox": "user://", "mids": "mid://", "keys": "key://"}.get(what)
             targets = [f"{prefix}{mid}" for mid in one["targets"]] if prefix else one["targets"]
             if what == "batch" and not push.ok and one["done"]:
                 targets, push.ok = one["done"], True
             self.add(push, targets or ["all"])
+
+    def epochs(self, room):
+        """All that anybody heard of."""
+        heard = {event[3] for client in self.clients.values() for event in client.events
+                 if event[2] == room}
+        return (heard | {push.places[room][0] for push in self.to.get(room, [])
+                         if room in push.places}) - {0}
 
     def read_crowd(self, path):
         said = {}

@@ -45,10 +45,10 @@ def misfits(entries):
     return wrong
 
 
-def play(faults):
+def play(faults, seconds=SECONDS):
     """(exit status, output)"""
     command = [sys.executable, str(base.TREE / "tests/chaos/chaos.py"), "--seed", "1", "--faults",
-               faults, "--seconds", str(SECONDS), "--clients", str(CLIENTS), "--rate", str(RATE)]
+               faults, "--seconds", str(seconds), "--clients", str(CLIENTS), "--rate", str(RATE)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False,
                           env={**os.environ, "ENCKE_BUILD": str(base.TREE / "build/release")})
     return done.returncode, done.stdout + done.stderr[-500:]
@@ -60,8 +60,10 @@ def judge(entry):
         refused = base.build()
         if refused:
             return f"does not compile: {refused}"
-        status, output = play(entry["faults"])
-    hits = [line for line in output.splitlines() if "BROKEN" in line and entry["says"] in line]
+        status, output = play(entry["faults"], entry.get("seconds", SECONDS))
+    words = [entry["says"]] if isinstance(entry["says"], str) else entry["says"]
+    hits = [line for line in output.splitlines()
+            if "BROKEN" in line and all(word in line for word in words)]
     if status == 1 and hits:
         print(f"    {hits[0].strip()}"[:150])
         return ""
@@ -76,6 +78,7 @@ def main():
     if wrong or "--check" in sys.argv:
         return bool(wrong)
     base.copy_tree()
+    subprocess.run([base.TREE / "scripts/browser.sh"], check=True)
     if refused := base.build():
         print(refused)
         return True

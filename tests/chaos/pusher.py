@@ -5,7 +5,7 @@ usage: pusher.py SPEC OUT     SPEC: JSON {"ports", "seed", "rate", "kept", "plai
 Commands on standard input, JSON objects: {"duplicate": SECONDS}: for so long every call of /v1 goes
 to two logics at once, with the same idempotency key; {"quiet": true}: no more pushes.  Each line of
 OUT is a JSON object: body, kind, targets, began, answered (microseconds, monotonic), ok, tries,
-unrouted, refused (the last reason).
+unrouted, refused (the last reason), places (room: epoch and number that the answer named).
 """
 import http.client
 import json
@@ -132,7 +132,7 @@ class Pusher:
         target, text, headers, may_repeat = self.request(body, kind, targets, key)
         first = self.random.randrange(len(caller.ports))
         record = {"body": body, "kind": kind, "targets": targets, "began": now_us(), "ok": False,
-                  "unrouted": 0, "done": []}
+                  "unrouted": 0, "done": [], "places": {}}
         for attempt in range(TRIES):
             ports = [caller.ports[(first + attempt) % len(caller.ports)]]
             if may_repeat and time.monotonic() < self.duplicate_until:
@@ -160,9 +160,11 @@ class Pusher:
             for room, result in zip(record["targets"], reply["results"]):
                 if "error" not in result and room not in record["done"]:
                     record["done"].append(room)
+                    note_places(record, result)
             record["ok"] = len(record["done"]) == len(record["targets"])
         elif status == 200:
             record["ok"], record["unrouted"] = True, reply["unrouted"]
+            note_places(record, reply)
         if record["ok"]:
             del record["refused"]
 
@@ -188,6 +190,11 @@ class Pusher:
             thread.join()
         self.out.flush()
         print("quiet", flush=True)
+
+
+def note_places(record, accepted):
+    for place in accepted["timelines"]:
+        record["places"][place["timeline"]] = [place["epoch"], place["seq"]]
 
 
 JSON = {"Content-Type": "application/json"}

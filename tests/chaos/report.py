@@ -6,12 +6,13 @@ from statistics import median
 from check import Row
 
 COLUMNS = ("fault", "played", "accepted", "refused", "late", "lost", "dup", "order", "unnamed",
-           "named", "told", "again", "healed")
+           "named", "told", "again", "gone", "healed")
 WORDS = """played: times; accepted, refused: pushes that began from this fault to the next; late:
-their deliveries over 1 s; lost, dup, order: broken promises to clients of version 2 in timelines;
-unnamed: missed elsewhere by somebody connected all the time, without any reason; named: the same
-with one; told: gone with Redis' data, and the client was told to reload; again: repeated after a
-reload; healed: seconds after the fault of the last push that was refused or late, median / most."""
+their deliveries over 1 s; lost, dup, order: broken promises to clients of version 2 in timelines,
+and in durable history; unnamed: missed elsewhere by somebody connected all the time, without any
+reason; named: the same with one; told: gone with Redis' data, and the client was told to reload;
+again: repeated after a reload; gone: from durable history, with NATS' data; healed: seconds after
+the fault of the last push that was refused or late, median / most."""
 
 
 def save(path, rows, broken):
@@ -36,7 +37,7 @@ def table(rows):
         healed = f"{median(row.healed):.1f} / {max(row.healed):.1f}" if row.healed else "-"
         lines.append((name, row.played, row.accepted, row.refused, row.late, row.lost, row.repeated,
                       row.disorder, row.unnamed, sum(row.named.values()), row.told, row.again,
-                      healed))
+                      row.gone, healed))
     columns = list(zip(*[[str(cell) for cell in line] for line in lines]))
     widths = [max(len(cell) for cell in column) for column in columns]
     text = []

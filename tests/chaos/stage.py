@@ -1,4 +1,8 @@
-"""Everything that runs during one seed: the cluster behind proxies, the clients, the backends."""
+"""Everything that runs during one seed: the cluster behind proxies, the clients, the backends.
+
+Rooms of three types: group:// has a history in Redis, saga:// a short one there and all of it in
+NATS, live:// none.
+"""
 import json
 import subprocess
 import sys
@@ -10,11 +14,14 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "integration"))
 from backend import Http, metrics  # noqa: E402
 from cluster import BUILD, HOST, Cluster, free_port  # noqa: E402
+from history import HOT, Archive, Unreadable, pages  # noqa: E402
 
 ROOMS_KEPT, ROOMS_PLAIN = 30, 20
-CONFIG = {"logic": "{group: {history: {messages: 5000, age: 1h}}}"}
+CONFIG = {"logic": "{group: {history: {messages: 5000, age: 1h}}, saga: {history: "
+                   f"{{messages: {HOT}, age: 1h, durable: {{age: 2h, bytes: 64m}}}}}}}}"}
 ENV = {"ENCKE_NODE_HEARTBEAT": "5s"}  # so that a missing tail is noticed within the run
 DISK_MEGABYTES = 96
+CROWDS, TALKERS = ("cpp", "python", "js"), ("cpp", "js")  # talkers also publish
 
 
 class Tool:
@@ -44,13 +51,13 @@ class Tool:
 
 
 def specs(count):
-    """Who the clients are: by turns of all four kinds, spread over rooms and comets."""
-    kept = [f"group://{i}" for i in range(ROOMS_KEPT)]
+    """Who the clients are: by turns of all kinds, spread over rooms and comets."""
+    kept = [f"{'saga' if i % 5 == 4 else 'group'}://{i}" for i in range(ROOMS_KEPT)]
     plain = [f"live://{i}" for i in range(ROOMS_PLAIN)]
     every = kept + plain
     found = []
     for i in range(count):
-        kind = ("v1tcp", "v1ws", "v2tcp", "v2ws")[i % 4]
+        kind = ("v1tcp", "v1ws", "v2tcp", "v2js" if i % 28 == 3 else "v2ws")[i % 4]
         if kind[1] == "1":
             rooms = [every[i // 2 % len(every)]]
         else:
@@ -111,7 +118,8 @@ class Stage:
         self.cluster.start()
         self.start_crowds()
         self.await_clients()
-        self.tools["cpp"].say("talk")
+        for name in TALKERS:
+            self.tools[name].say("talk")
         self.watcher = threading.Thread(target=self.watch, daemon=True)
         self.watcher.start()
         spec = {"ports": [logic.http for logic in self.cluster.logics], "seed": self.seed,
@@ -130,7 +138,7 @@ class Stage:
                 for comet in comets]
 
     def start_crowds(self):
-        lines, others = [], []
+        lines, others = [], {"python": [], "js": []}
         for one in self.clients:
             if one["kind"] == "v2tcp":
                 addresses = ",".join(f"{HOST}:{port}" for port in self.ports(one, "tcp"))
@@ -138,19 +146,25 @@ class Stage:
                 lines.append(f"{one['id']} {one['mid']} {publish_ms} {addresses} "
                              f"{','.join(one['rooms'])}")
             else:
-                others.append({**one, "ports": self.ports(one, one["kind"][2:])})
+                name = "js" if one["kind"] == "v2js" else "python"
+                via = "tcp" if one["kind"].endswith("tcp") else "ws"
+                others[name].append({**one, "ports": self.ports(one, via),
+                                     "publishMs": 4000 + one["mid"]})
         (self.folder / "cpp.spec").write_text("\n".join(lines) + "\n")
-        (self.folder / "python.spec").write_text(json.dumps(others))
+        for name, its in others.items():
+            (self.folder / f"{name}.spec").write_text(json.dumps(its))
         self.tools["cpp"] = Tool([BUILD / "tests/chaos/encke-crowd", self.folder / "cpp.spec",
                                   self.folder / "cpp.out"], self.folder, "cpp")
-        self.tools["python"] = Tool([sys.executable, HERE / "crowd.py", self.folder / "python.spec",
-                                     self.folder / "python.out"], self.folder, "python")
+        for name, words in (("python", [sys.executable, HERE / "crowd.py"]),
+                            ("js", ["node", HERE / "crowd.mjs"])):
+            self.tools[name] = Tool([*words, self.folder / f"{name}.spec",
+                                     self.folder / f"{name}.out"], self.folder, name)
 
     def await_clients(self):
         """All inside, and every client of version 2 knows where its timelines stand."""
         until = time.monotonic() + 40
         while True:
-            paths = [self.folder / f"{name}.out" for name in ("cpp", "python")]
+            paths = [self.folder / f"{name}.out" for name in CROWDS]
             up = sum(line.endswith(" U") for path in paths if path.exists()
                      for line in path.read_text().splitlines())
             if up >= len(self.clients):
@@ -161,12 +175,13 @@ class Stage:
 
     def quiet(self):
         """No more pushes from anywhere."""
-        self.tools["cpp"].say("quiet")
+        for name in TALKERS:
+            self.tools[name].say("quiet")
         self.tools["pusher"].say({"quiet": True})
         assert self.tools["pusher"].hear() == "quiet"
 
     def end_crowds(self):
-        for name in ("cpp", "python", "pusher"):
+        for name in (*CROWDS, "pusher"):
             if name in self.tools:
                 self.tools.pop(name).end()
 
@@ -198,17 +213,31 @@ class Stage:
             self.counters.append((time.monotonic_ns() // 1000, daemon.name, daemon.child.pid,
                                   {name: value for name, value in found.items() if value}))
 
+    # -- what is kept, as backends see it ---------------------------------------------------------
     def history(self, timeline):
         """Bodies that it still holds."""
-        held, after = set(), 0
         by = f"mid={timeline[7:]}" if timeline.startswith("user://") else f"room={timeline}"
+        try:
+            found, _ = pages(Http(self.cluster.logics[0].http), by, "after_seq")
+        except Unreadable:
+            return set()
+        return {body for _, body in found}
+
+    def archives(self, evidence):
+        """Of every room with durable history."""
         http = Http(self.cluster.logics[0].http)
-        while True:
-            status, _, text = http.get(f"/v1/history?{by}&after_seq={after}&limit=1000")
-            if status != 200:
-                return held
-            page = json.loads(text)
-            held.update(push.get("body", "") for push in page["pushes"])
-            if not page["more"] or not page["pushes"]:
-                return held
-            after = page["pushes"][-1]["seq"]
+        return [Archive(http, room, evidence.epochs(room)) for room in self.kept
+                if room.startswith("saga://")]
+
+    def refusals(self):
+        """Rooms that nobody can push to although nothing is done to anything any more."""
+        found = []
+        for logic in self.cluster.logics:
+            http = Http(logic.http)
+            for room in [*self.kept[3:6], self.plain[0]]:
+                push = json.dumps({"room": room, "op": 1000, "body": f"end.{logic.name}.{room}"})
+                status, _, text = http.post("/v1/pushes", push,
+                                            headers={"Content-Type": "application/json"})
+                if status != 200:
+                    found.append(f"{logic.name} refuses a push to {room} at the end: {text[:80]}")
+        return found
