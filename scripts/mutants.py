@@ -6,9 +6,10 @@
     scripts/mutants.py --check    only look whether every edit fits and every row has a mutant
 
 A row is a test named test_s12_...; tests/mutants.toml says how to break it: small edits, each found
-by a text that occurs once in internal/ and clients/js, so that moved files do not matter.  Everything happens in a
-copy of this tree under build/mutants.  A mutant is caught when each of its rows fails in a test's
-own steps, with every daemon still alive: a crash or a cluster that never starts proves nothing.
+by a text that occurs once in internal/ and clients/js, so that moved files do not matter.
+Everything happens in a copy of this tree under build/mutants.  A mutant is caught when each of its
+rows fails in a test's own steps, with every daemon still alive: a crash or a cluster that never
+starts proves nothing.
 """
 import argparse
 import json

@@ -335,7 +335,9 @@ $('ack').addEventListener('click', () => {
   $('inbox').replaceChildren();
   $('ack').disabled = true;
 });
-$('version').addEventListener('change', ({ target }) => { location.search = `?v=${target.value}`; });
+$('version').addEventListener('change', ({ target }) => {
+  location.search = `?v=${target.value}`;
+});
 addEventListener('pagehide', () => {
   if (VERSION === 2) sessionStorage['encke.cursors'] = JSON.stringify(talk.cursors());
 });

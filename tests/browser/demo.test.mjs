@@ -1,5 +1,5 @@
-// The demo page in a real browser against a real cluster, in both versions of the protocol: people in
-// rooms, a comet that is killed under them, and screenshots in build/browser.
+// The demo page in a real browser against a real cluster, in both versions of the protocol: people
+// in rooms, a comet that is killed under them, and screenshots in build/browser.
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
