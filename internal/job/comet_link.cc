@@ -76,6 +76,7 @@ void CometLink::Close() {
 }
 
 bool CometLink::Fill(PushDown* out) {
+  filled_ = 0;
   return state_.With([&](State& s) {
     bool some = !std::exchange(s.greeted, true);
     if (some) out->set_job(job_);
@@ -91,6 +92,7 @@ bool CometLink::Fill(PushDown* out) {
     const std::size_t count = s.outbox.Pack(out, ports_.now_us());
     if (count > 0) stats_.batch.Observe(count);
     stats_.deliveries.Add(count);
+    filled_ = count;
     return some || count > 0;
   });
 }

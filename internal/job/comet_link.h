@@ -37,6 +37,10 @@ struct LinkOptions {
   Duration retry_min{50};  // between attempts to open a stream, doubling
   Duration retry_max{1000};
   Duration tick_interval{50};  // while something is in doubt
+  // After a message of so many pushes the next one gathers for so long: sockets are written once
+  // for all that a room was sent in it.
+  std::size_t busy_pushes = 8;
+  Duration busy_gap{4};
   OutboxOptions outbox{};
 };
 
@@ -83,6 +87,9 @@ class CometLink final : public rpc::PushClientUser, public std::enable_shared_fr
 
   // The stream.
   bool Fill(PushDown* out) override;
+  Duration Gap() override {
+    return filled_ < options_.busy_pushes ? Duration(1) : options_.busy_gap;
+  }
   void OnMessage(const PushUp& in) override;
   void OnClosed(const std::string& why) override;
 
@@ -135,6 +142,7 @@ class CometLink final : public rpc::PushClientUser, public std::enable_shared_fr
   Stats& stats_;
   Gate& gate_;
   Guarded<State> state_;
+  std::size_t filled_ = 0;  // pushes in the last message; of Fill's caller
 };
 
 }  // namespace encke::job

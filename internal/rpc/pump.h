@@ -21,7 +21,6 @@
 namespace encke::rpc {
 
 inline constexpr Duration kGoodbyePatience{1000};
-inline constexpr std::int64_t kGapUs = 1000;  // between two writes: a message costs ten wake-ups
 
 template <class Out, class In>
 class Pump : public StreamHandle, public std::enable_shared_from_this<Pump<Out, In>> {
@@ -127,10 +126,12 @@ class Pump : public StreamHandle, public std::enable_shared_from_this<Pump<Out, 
     std::string why;
   };
 
-  // The caller owns `busy`.  A first message leaves at once, those behind it as one.
+  // The caller owns `busy`.  A first message leaves at once, those behind it as one: each costs
+  // some ten wake-ups on its way.
   void PullSoon() {
-    const std::int64_t wait_us = wrote_us_ + kGapUs - MonotonicUs();
-    Later::Run(Duration(wait_us > 0 ? 1 : 0), [self = this->shared_from_this()] { self->Pull(); });
+    const std::int64_t wait_us = next_us_ - MonotonicUs();
+    const Duration wait{wait_us > 0 ? (wait_us + 999) / 1000 : 0};
+    Later::Run(wait, [self = this->shared_from_this()] { self->Pull(); });
   }
 
   // The caller owns `busy`.
@@ -139,7 +140,7 @@ class Pump : public StreamHandle, public std::enable_shared_from_this<Pump<Out, 
       out_.Clear();
       if (!user_->Fill(&out_)) continue;
       state_.With([](State& s) { s.wanted = true; });  // there may be more behind it
-      wrote_us_ = MonotonicUs();
+      next_us_ = MonotonicUs() + user_->Gap().count() * 1000;
       return Write(&out_);  // OnWritten owns `busy` now
     }
     Settle();
@@ -174,7 +175,7 @@ class Pump : public StreamHandle, public std::enable_shared_from_this<Pump<Out, 
   std::shared_ptr<User> user_;  // set before attached, gone with Done
   Out out_;
   In in_;
-  std::int64_t wrote_us_ = 0;  // of whoever owns `busy`
+  std::int64_t next_us_ = 0;  // the next write, at the earliest; of whoever owns `busy`
   Guarded<State> state_;
   Later goodbye_;
 };

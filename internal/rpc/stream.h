@@ -2,8 +2,9 @@
 // Stream: one bidirectional gRPC stream, written by pulling.
 //
 // The user keeps what waits in its own bounded place and calls Kick(); when the previous write is
-// done the stream asks Fill() for the next message, but not twice within a millisecond.  So
-// batching grows by itself under load, and a lone message leaves at once.
+// done the stream asks Fill() for the next message, but not twice within Gap(), a millisecond
+// unless the user knows better.  So batching grows by itself under load, and a lone message leaves
+// at once.
 //
 // Owner    client end: comet's LogicLink / job's CometLink.  Server end: gRPC until OnClosed.
 // Thread   Fill, OnMessage, OnClosed come on gRPC threads: each never twice at once, Fill and
@@ -15,6 +16,8 @@
 
 #include <string>
 
+#include "base/clock.h"
+
 namespace encke::rpc {
 
 // The side of the conversation that we implement.
@@ -22,7 +25,9 @@ template <class Out, class In>
 class StreamUser {
  public:
   virtual ~StreamUser() = default;
-  virtual bool Fill(Out* out) = 0;                    // out is empty; false: nothing waits
+  virtual bool Fill(Out* out) = 0;  // out is empty; false: nothing waits
+  // How long the next message stays behind the one just filled; asked by Fill's caller.
+  virtual Duration Gap() { return Duration(1); }
   virtual void OnMessage(const In& in) = 0;           // blocks the reading, not the writing
   virtual void OnClosed(const std::string& why) = 0;  // exactly once, the last call
 };

@@ -289,6 +289,21 @@ TEST_F(CometLinkTest, ASignalIsFollowedByAKick) {
   EXPECT_EQ(world.Receive(), "p0f1: 1 2");
 }
 
+TEST_F(CometLinkTest, TheNextMessageGathersLongerBehindOneOfManyPushes) {
+  LinkOptions options;
+  options.busy_pushes = 3;
+  auto link = Link(options);
+  world.Hello(1, {"a"});
+  EXPECT_EQ(link->Gap(), Duration(1));
+  for (const std::uint64_t seq : {1U, 2U, 3U})
+    link->Offer(RoomMessage(seq, "a"), 0);
+  EXPECT_EQ(world.Receive(), "p0f1: 1 2 3");
+  EXPECT_EQ(link->Gap(), options.busy_gap);
+  link->Offer(RoomMessage(4, "a"), 0);
+  EXPECT_EQ(world.Receive(), "p0f1: 4");
+  EXPECT_EQ(link->Gap(), Duration(1));
+}
+
 TEST_F(CometLinkTest, NoStreamIsOpenedOnceTheGateIsShut) {
   gate.CloseAndWait();
   auto link = Link();
