@@ -1,5 +1,6 @@
 #include "push/lanes.h"
 
+#include <algorithm>
 #include <cassert>
 #include <memory>
 #include <utility>
@@ -10,7 +11,7 @@ namespace encke::push {
 namespace {
 
 // One entry, and whom it answers.
-std::string EntryOf(std::vector<Lanes::Item>& items) {
+std::string PayloadOf(std::vector<Lanes::Item>& items) {
   std::vector<std::string> payloads;
   payloads.reserve(items.size());
   for (Lanes::Item& item : items)
@@ -22,10 +23,13 @@ std::string EntryOf(std::vector<Lanes::Item>& items) {
 
 }  // namespace
 
-Lanes::Lanes(int partitions, std::size_t in_flight_max, Publish publish)
-    : in_flight_max_(in_flight_max),
-      publish_(std::move(publish)),
-      lanes_(static_cast<std::size_t>(partitions)) {}
+Lanes::Lanes(int partitions,
+             std::size_t in_flight_max,
+             Publish publish,
+             std::function<std::int64_t()> now_us)
+    : in_flight_max_(in_flight_max), publish_(std::move(publish)), now_us_(std::move(now_us)) {
+  state_.With([&](State& s) { s.lanes = std::vector<Lane>(static_cast<std::size_t>(partitions)); });
+}
 
 void Lanes::Put(int partition, std::vector<Item> items) {
   const std::size_t before = in_flight_.fetch_add(items.size());
@@ -35,30 +39,64 @@ void Lanes::Put(int partition, std::vector<Item> items) {
       item.done(Error{Errc::kOverloaded, "too many pushes in flight"});
     return;
   }
-  lanes_[static_cast<std::size_t>(partition)].With([&](Lane& lane) {
+  state_.With([&](State& s) {
+    Lane& lane = s.lanes[static_cast<std::size_t>(partition)];
     for (Item& item : items) {
       lane.alone += item.alone ? 1 : 0;
       lane.waiting.push_back(std::move(item));
     }
+    Queue(s, partition);
   });
-  Drain(partition);
+  Drain();
 }
 
-void Lanes::Drain(int partition) {
-  auto& lane = lanes_[static_cast<std::size_t>(partition)];
+void Lanes::Drain() {
   for (;;) {
-    std::vector<Item> next = lane.With(Next);
-    if (next.empty()) return;
-    Send(partition, std::move(next));
-    lane.With([](Lane& l) { l.leaving = false; });
+    Entry entry = state_.With([this](State& s) { return Next(s); });
+    if (entry.items.empty()) return;
+    const int partition = entry.partition;
+    Send(std::move(entry));
+    state_.With([partition](State& s) {
+      s.lanes[static_cast<std::size_t>(partition)].leaving = false;
+      Queue(s, partition);
+    });
   }
 }
 
-// The pushes of the next entry; none when it is not time, or somebody else's business.
-std::vector<Lanes::Item> Lanes::Next(Lane& lane) {
+void Lanes::Queue(State& state, int partition) {
+  Lane& lane = state.lanes[static_cast<std::size_t>(partition)];
+  if (lane.queued || lane.leaving || lane.waiting.empty()) return;
+  if (lane.under_way > 0 && lane.alone == 0) return;
+  lane.queued = true;
+  state.ready.push_back(partition);
+}
+
+// Whatever stays ready here leaves with a later answer: there are entries under way.
+Lanes::Entry Lanes::Next(State& state) const {
+  if (state.ready.empty()) return {};
+  const int partition = state.ready.front();
+  Lane& lane = state.lanes[static_cast<std::size_t>(partition)];
+  if (!Pay(state) && state.under_way > 0 && lane.alone == 0) return {};
+  state.ready.pop_front();
+  lane.queued = false;
+  lane.leaving = true;
+  ++lane.under_way;
+  ++state.under_way;
+  return {partition, TakeFrom(lane)};
+}
+
+// False: entries leave too fast.
+bool Lanes::Pay(State& state) const {
+  const std::int64_t now_us = now_us_();
+  const std::int64_t paid_us = std::max(state.paid_us, now_us - kBurst * kEntryUs) + kEntryUs;
+  if (paid_us > now_us) return false;
+  state.paid_us = paid_us;
+  return true;
+}
+
+// The pushes of the next entry.
+std::vector<Lanes::Item> Lanes::TakeFrom(Lane& lane) {
   std::vector<Item> next;
-  if (lane.leaving || lane.waiting.empty()) return next;
-  if (lane.under_way >= kUnderWay && lane.alone == 0) return next;
   std::size_t bytes = 0;
   do {
     Item& item = lane.waiting.front();
@@ -68,18 +106,21 @@ std::vector<Lanes::Item> Lanes::Next(Lane& lane) {
     next.push_back(std::move(item));
     lane.waiting.pop_front();
   } while (!next.back().alone && !lane.waiting.empty() && next.size() < bus::kBundlePushesMax);
-  lane.leaving = true;
-  ++lane.under_way;
   return next;
 }
 
-void Lanes::Send(int partition, std::vector<Item> items) {
-  const std::string id = items.front().id;
-  std::string entry = EntryOf(items);
-  const auto carried = std::make_shared<std::vector<Item>>(std::move(items));
-  publish_(partition, id, std::move(entry), [this, partition, carried](const auto& stored) {
-    lanes_[static_cast<std::size_t>(partition)].With([](Lane& lane) { --lane.under_way; });
-    Drain(partition);
+void Lanes::Send(Entry entry) {
+  const int partition = entry.partition;
+  const std::string id = entry.items.front().id;
+  std::string payload = PayloadOf(entry.items);
+  const auto carried = std::make_shared<std::vector<Item>>(std::move(entry.items));
+  publish_(partition, id, std::move(payload), [this, partition, carried](const auto& stored) {
+    state_.With([partition](State& s) {
+      --s.lanes[static_cast<std::size_t>(partition)].under_way;
+      --s.under_way;
+      Queue(s, partition);
+    });
+    Drain();
     for (const Item& item : *carried)
       item.done(stored ? Status(Ok{}) : Status(stored.error()));
     in_flight_ -= carried->size();

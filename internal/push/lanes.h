@@ -1,11 +1,15 @@
 #pragma once
 // Lanes: puts pushes on the push log, partition by partition in the order in which they came.
 //
-// What comes while two entries of the partition are under way is gathered, and leaves as one entry
-// when one of them is answered: an entry costs logic, NATS and job about the same however much it
-// carries. There is no timer: a push that finds its lane free leaves at once.  A push whose caller
-// gave it an id is an entry of its own, because a retry must be found by that id; it waits for
-// nobody, and what was gathered leaves before it.
+// An entry costs logic, NATS and job about the same however much it carries, so pushes share them.
+// What comes while an entry of its partition is under way is gathered, and leaves as one entry when
+// that is answered; so does what comes when, over all partitions, entries leave faster than one in
+// kEntryUs: it waits for an answer to any of those under way.  There is no timer: a push that finds
+// nothing under way leaves at once.  An entry that has to be sent again is never overtaken by a
+// later one of its partition.
+//
+// A push whose caller gave it an id is an entry of its own, because a retry must be found by that
+// id; it waits for nobody, and what was gathered leaves before it.
 //
 // Owner    Relay.
 // Thread   any; answers come on the publisher's thread, or before Put returns when refused at once.
@@ -19,6 +23,7 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/metrics.h"
 #include "base/result.h"
 #include "base/threads.h"
@@ -38,7 +43,13 @@ class Lanes {
     std::function<void(Status)> done;
   };
 
-  Lanes(int partitions, std::size_t in_flight_max, Publish publish);
+  static constexpr std::int64_t kEntryUs = 250;  // 4,000 entries a second
+  static constexpr std::int64_t kBurst = 4;      // after a pause so many leave at once
+
+  Lanes(int partitions,
+        std::size_t in_flight_max,
+        Publish publish,
+        std::function<std::int64_t()> now_us = MonotonicUs);
   Lanes(const Lanes&) = delete;
   Lanes& operator=(const Lanes&) = delete;
 
@@ -47,21 +58,35 @@ class Lanes {
   std::size_t in_flight() const { return in_flight_; }
 
  private:
-  static constexpr std::size_t kUnderWay = 2;
   struct Lane {
     std::deque<Item> waiting;
     std::size_t alone = 0;      // of them
     std::size_t under_way = 0;  // entries
     bool leaving = false;       // somebody is taking from it: the others leave that to him
+    bool queued = false;        // in State::ready
+  };
+  struct State {
+    std::vector<Lane> lanes;
+    std::deque<int> ready;      // lanes whose next entry may leave, by the lane's own rules
+    std::size_t under_way = 0;  // entries of all lanes
+    std::int64_t paid_us = 0;   // the time up to which entries have been paid for
+  };
+  struct Entry {
+    int partition = 0;
+    std::vector<Item> items;  // none: nothing may leave now
   };
 
-  void Drain(int partition);
-  void Send(int partition, std::vector<Item> items);
-  static std::vector<Item> Next(Lane& lane);
+  void Drain();
+  void Send(Entry entry);
+  Entry Next(State& state) const;
+  bool Pay(State& state) const;
+  static void Queue(State& state, int partition);
+  static std::vector<Item> TakeFrom(Lane& lane);
 
   const std::size_t in_flight_max_;
   const Publish publish_;
-  std::vector<Guarded<Lane>> lanes_;
+  const std::function<std::int64_t()> now_us_;
+  Guarded<State> state_;
   std::atomic<std::size_t> in_flight_{0};
 };
 
