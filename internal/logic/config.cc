@@ -21,6 +21,7 @@ void ReadDoors(ConfigReader& in, LogicConfig& out) {
   in.Key("http.threads", &out.http.threads, 1, 64);
   in.Key("http.body_bytes_max", &out.http.body_bytes_max, 1024, 8 * kMega);
   in.Key("http.header_bytes_max", &out.http.header_bytes_max, 8192, 16 * kMega);
+  in.Key("http.pipeline_max", &out.http.pipeline_max, 1, 1024);
   in.Key("http.connections_max", &out.http.connections_max, 1, kMillion);
   in.Key("http.idle_timeout", &out.http.idle_timeout, seconds(1), hours(1));
   in.Key("http.demo", &out.demo);

@@ -56,14 +56,17 @@ const std::vector<HttpApi::Row>& HttpApi::Rows() {
 HttpApi::HttpApi(web::HttpServer& http, HttpPorts ports, const auth::ApiKeys& keys)
     : ports_(std::move(ports)), keys_(keys) {
   for (const Row& row : Rows()) {
-    http.Route(std::string(row.method), std::string(row.path),
-               [this, handler = row.handler](HttpRequest&& request, const Responder& responder) {
-                 if (!keys_.Allow(request.authorization, request.api_key)) {
-                   counts_.unauthorized.Add();
-                   return responder.Send(goim::UnauthorizedReply());
-                 }
-                 handler(*this, std::move(request), responder);
-               });
+    http.Route(
+        std::string(row.method), std::string(row.path),
+        [this, handler = row.handler](HttpRequest&& request, const Responder& responder) {
+          if (!keys_.Allow(request.authorization, request.api_key)) {
+            counts_.unauthorized.Add();
+            return responder.Send(goim::UnauthorizedReply());
+          }
+          handler(*this, std::move(request), responder);
+        },
+        // Pushes of one kind go the same way, in the order in which they were handed on.
+        row.method == "POST" ? web::Together::kYes : web::Together::kNo);
   }
   http.Fallback(Elsewhere);
 }

@@ -11,6 +11,8 @@ namespace encke::web {
 namespace {
 
 constexpr std::size_t kInputHigh = 256UL * 1024;
+constexpr std::size_t kUnderWayHigh = 256UL * 1024;
+constexpr std::size_t kHeldHigh = 256UL * 1024;
 constexpr std::size_t kKeepBytes = 16UL * 1024;  // a buffer larger than this is given back
 
 HttpRequest RequestOf(const HttpHead& head, const std::string& peer_ip) {
@@ -30,25 +32,36 @@ HttpRequest RequestOf(const HttpHead& head, const std::string& peer_ip) {
 }  // namespace
 
 HttpConnection::HttpConnection(std::uint64_t connection_id, std::string peer_ip, HttpShared& shared)
-    : id(connection_id), shared_(shared), peer_ip_(std::move(peer_ip)), out_(kOutHead, '\0') {}
+    : id(connection_id), shared_(shared), peer_ip_(std::move(peer_ip)) {}
 
 void HttpConnection::Add(std::string_view bytes) {
-  if (phase != Phase::kClosing) in_.append(bytes);
+  if (phase == Phase::kReading) in_.append(bytes);
 }
 
 bool HttpConnection::InputIsHigh() const {
-  // A request that is being read needs its room; only what waits behind one is held back.
-  return phase == Phase::kHandling && in_.size() - at_ > kInputHigh;
+  // A request that is being read needs its room; only what cannot begin yet is held back.
+  return (choked || !MayBegin()) && in_.size() - at_ > kInputHigh;
 }
 
-std::optional<HttpRequest> HttpConnection::Next(std::string_view date) {
+std::optional<HttpConnection::Asked> HttpConnection::Next(std::string_view date) {
   if (phase != Phase::kReading) return std::nullopt;
   if (!has_head_ && !ReadHead(date)) return std::nullopt;
+  if (!MayBegin()) return std::nullopt;
+  if (std::exchange(expects_continue_, false) && in_.size() - at_ == head_bytes_) {
+    out_.append("HTTP/1.1 100 Continue\r\n\r\n");
+  }
   if (!BodyIsThere(date)) return std::nullopt;
-  phase = Phase::kHandling;
-  complete_us_ = MonotonicUs();
-  shared_.counts.requests.Add();
-  return TakeRequest();
+  return Begin();
+}
+
+// False: the next request waits for answers to those before it.
+bool HttpConnection::MayBegin() const {
+  if (under_way_.empty()) return true;
+  if (under_way_.size() >= shared_.options.pipeline_max) return false;
+  if (under_way_bytes_ > kUnderWayHigh || held_bytes_ > kHeldHigh) return false;
+  if (!has_head_) return true;
+  return next_.row->together == Together::kYes && next_.row == under_way_.back().row &&
+         !expects_continue_;
 }
 
 // True when the head is there and may be followed by its body.
@@ -75,13 +88,13 @@ bool HttpConnection::ReadHead(std::string_view date) {
   has_head_ = true;
   body_bytes_ = head.content_length.value_or(0);
   chunked_ = head.chunked;
-  http11_ = head.http11;
-  keep_alive_ = head.keep_alive;
-  is_head_ = head.method == "HEAD";
+  expects_continue_ = head.expects_continue && (chunked_ || body_bytes_ > 0);
+  next_ = {};
+  next_.row = &shared_.Find(head.method, head.path);
+  next_.http11 = head.http11;
+  next_.keep_alive = head.keep_alive;
+  next_.is_head = head.method == "HEAD";
   request_ = RequestOf(head, peer_ip_);
-  const bool has_body = chunked_ || body_bytes_ > 0;
-  const bool waits = head.expects_continue && text.size() == head_bytes_ && has_body;
-  if (waits) out_.append("HTTP/1.1 100 Continue\r\n\r\n");
   return true;
 }
 
@@ -104,14 +117,20 @@ bool HttpConnection::BodyIsThere(std::string_view date) {
   return false;
 }
 
-HttpRequest HttpConnection::TakeRequest() {
-  HttpRequest request = std::move(request_);
-  if (!chunked_) request.body = in_.substr(at_ + head_bytes_, body_bytes_);
-  at_ += head_bytes_ + body_bytes_;
+HttpConnection::Asked HttpConnection::Begin() {
+  Asked asked{first_number_ + under_way_.size(), next_.row, std::move(request_)};
+  if (!chunked_) asked.request.body.assign(in_, at_ + head_bytes_, body_bytes_);
+  next_.bytes = head_bytes_ + body_bytes_;
+  next_.complete_us = MonotonicUs();
+  at_ += next_.bytes;
   has_head_ = false;
   scanned_ = 0;
   Compact();
-  return request;
+  under_way_bytes_ += next_.bytes;
+  under_way_.push_back(std::move(next_));
+  shared_.counts.requests.Add();
+  if (!under_way_.back().keep_alive) TakeNoMore();
+  return asked;
 }
 
 // Taking each request off the front would move the rest each time: it is done now and then.
@@ -126,13 +145,36 @@ void HttpConnection::Compact() {
   }
 }
 
-void HttpConnection::Answer(const HttpReply& reply, std::string_view date) {
-  assert(phase == Phase::kHandling);
-  if (last_one) keep_alive_ = false;
-  AppendReply(&out_, reply, {http11_, keep_alive_, !is_head_, date});
-  shared_.counts.answer_us.Observe(MonotonicUs() - complete_us_);
-  phase = keep_alive_ ? Phase::kReading : Phase::kClosing;
-  if (phase == Phase::kClosing) in_ = std::string();
+void HttpConnection::TakeNoMore() {
+  if (phase != Phase::kReading || under_way_.empty()) return;
+  phase = Phase::kLast;
+  in_ = std::string();
+  at_ = 0;
+}
+
+void HttpConnection::Answer(std::uint64_t number, HttpReply reply, std::string_view date) {
+  assert(number - first_number_ < under_way_.size());
+  UnderWay& answered = under_way_[number - first_number_];
+  assert(!answered.reply);
+  held_bytes_ += reply.body.size();
+  answered.reply = std::move(reply);
+  SayReady(date);
+}
+
+void HttpConnection::SayReady(std::string_view date) {
+  while (!under_way_.empty() && under_way_.front().reply) {
+    const UnderWay& ready = under_way_.front();
+    const bool ends = phase == Phase::kLast && under_way_.size() == 1 && refusal_ == 0;
+    AppendReply(&out_, *ready.reply, {ready.http11, !ends, !ready.is_head, date});
+    shared_.counts.answer_us.Observe(MonotonicUs() - ready.complete_us);
+    held_bytes_ -= ready.reply->body.size();
+    under_way_bytes_ -= ready.bytes;
+    under_way_.pop_front();
+    ++first_number_;
+  }
+  if (phase != Phase::kLast || !under_way_.empty()) return;
+  if (refusal_ != 0) return SayRefusal(date);
+  phase = Phase::kClosing;
 }
 
 void HttpConnection::Refuse(int status, std::string_view date) {
@@ -143,18 +185,27 @@ void HttpConnection::Refuse(int status, std::string_view date) {
   } else {
     shared_.counts.bad_requests.Add();
   }
+  refusal_ = status;
+  if (under_way_.empty()) return SayRefusal(date);
+  TakeNoMore();
+}
+
+void HttpConnection::SayRefusal(std::string_view date) {
   HttpReply reply;
-  reply.status = status;
+  reply.status = refusal_;
   reply.content_type = "text/plain; charset=utf-8";
-  reply.body = fmt::format("{} {}", status, StatusText(status));
-  AppendReply(&out_, reply, {http11_, false, true, date});
+  reply.body = fmt::format("{} {}", refusal_, StatusText(refusal_));
+  AppendReply(&out_, reply, {true, false, true, date});
   phase = Phase::kClosing;
   in_ = std::string();
   at_ = 0;
 }
 
-void HttpConnection::Written() {
-  out_.resize(kOutHead);
+void HttpConnection::Written(std::size_t bytes) {
+  written_ += bytes;
+  if (has_output()) return;
+  out_.clear();
+  written_ = 0;
   if (out_.capacity() > kKeepBytes) out_.shrink_to_fit();
 }
 

@@ -1,6 +1,7 @@
 #include "web/http_loop.h"
 
 #include <cassert>
+#include <cerrno>
 #include <string>
 #include <utility>
 
@@ -17,14 +18,12 @@
 namespace encke::web {
 namespace {
 
-static_assert(HttpConnection::kOutHead >= LWS_PRE);
-
 constexpr double kSweepSeconds = 0.5;
 constexpr std::int64_t kLingerMs = 2000;        // for the client to close after the last reply
 constexpr std::int64_t kStopMs = 5000;          // for answers under way
 constexpr std::size_t kOutHigh = 256UL * 1024;  // start no more requests before this has left
 constexpr int kRoundsMax = 256;                 // then sockets get their turn
-constexpr unsigned kReadBytes = 64 * 1024;
+constexpr std::size_t kReadBytes = 64UL * 1024;
 
 HttpLoop& LoopOf(lws* wsi) {
   return *static_cast<HttpLoop*>(lws_context_user(lws_get_context(wsi)));
@@ -34,15 +33,14 @@ std::uint64_t IdOf(lws* wsi) {
   return reinterpret_cast<std::uintptr_t>(lws_get_opaque_user_data(wsi));
 }
 
-int OnEvent(lws* wsi, lws_callback_reasons reason, void*, void* in, std::size_t bytes) {
+int OnEvent(lws* wsi, lws_callback_reasons reason, void*, void*, std::size_t) {
   switch (reason) {
-    case LWS_CALLBACK_RAW_RX:
-      LoopOf(wsi).OnBytes(IdOf(wsi), {static_cast<const char*>(in), bytes});
-      break;
-    case LWS_CALLBACK_RAW_WRITEABLE:
+    case LWS_CALLBACK_RAW_RX_FILE:
+      return LoopOf(wsi).OnReadable(IdOf(wsi)) ? 0 : -1;
+    case LWS_CALLBACK_RAW_WRITEABLE_FILE:
       LoopOf(wsi).OnWriteable(IdOf(wsi));
       break;
-    case LWS_CALLBACK_RAW_CLOSE:
+    case LWS_CALLBACK_RAW_CLOSE_FILE:
       LoopOf(wsi).OnClose(IdOf(wsi));
       break;
     default:
@@ -79,7 +77,8 @@ struct HttpLoop::Watchers {
   ev_timer sweep;
 };
 
-HttpLoop::HttpLoop(HttpShared& shared) : shared_(shared), watchers_(new Watchers) {}
+HttpLoop::HttpLoop(HttpShared& shared)
+    : shared_(shared), watchers_(new Watchers), read_(kReadBytes) {}
 
 HttpLoop::~HttpLoop() {
   AskToStop();
@@ -107,7 +106,6 @@ Status HttpLoop::Init() {
   info.protocols = kProtocols;
   info.options = LWS_SERVER_OPTION_LIBEV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS;
   info.foreign_loops = loops;
-  info.pt_serv_buf_size = kReadBytes;
   if (FileLimitConfuses()) {
     info.fd_limit_per_thread = static_cast<unsigned>(shared_.options.connections_max + 1024);
   }
@@ -165,7 +163,7 @@ void HttpLoop::Work() {
     for (NewSocket& socket : post.sockets) {
       Adopt(std::move(socket));
     }
-    for (const Answer& answer : post.answers) {
+    for (Answer& answer : post.answers) {
       Deliver(answer);
     }
     if (post.stop) BeginStop();
@@ -186,13 +184,14 @@ void HttpLoop::Adopt(NewSocket socket) {
   const std::uint64_t id = next_id_++;
   auto made = std::make_unique<HttpConnection>(id, std::move(socket.peer_ip), shared_);
   HttpConnection& connection = *made;
+  connection.fd = socket.fd;
   connection.counted = !socket.refused;
   connection.deadline_ms = MonotonicMs() + shared_.options.idle_timeout.count();
   connections_.emplace(id, std::move(made));
   lws_adopt_desc_t adopt{};
   adopt.vh = vhost_;
-  adopt.type = LWS_ADOPT_SOCKET;
-  adopt.fd.sockfd = socket.fd;
+  adopt.type = LWS_ADOPT_RAW_FILE_DESC;
+  adopt.fd.filefd = socket.fd;
   adopt.vh_prot_name = kProtocol;
   adopt.opaque = reinterpret_cast<void*>(static_cast<std::uintptr_t>(id));
   connection.wsi = lws_adopt_descriptor_vhost_via_info(&adopt);
@@ -206,15 +205,19 @@ void HttpLoop::Adopt(NewSocket socket) {
   Touch(id);
 }
 
-void HttpLoop::OnBytes(std::uint64_t id, std::string_view bytes) {
+bool HttpLoop::OnReadable(std::uint64_t id) {
   const auto found = connections_.find(id);
-  if (found == connections_.end()) return;
+  if (found == connections_.end()) return true;
   HttpConnection& connection = *found->second;
+  const ssize_t got = recv(connection.fd, read_.data(), read_.size(), MSG_DONTWAIT);
+  if (got < 0) return errno == EAGAIN || errno == EINTR;
+  if (got == 0) connection.ended = true;  // it may have shut its half only
   if (connection.idle() && connection.fresh()) {
     connection.deadline_ms = MonotonicMs() + shared_.options.idle_timeout.count();
   }
-  connection.Add(bytes);
+  connection.Add({read_.data(), static_cast<std::size_t>(got)});
   Touch(id);
+  return true;
 }
 
 void HttpLoop::OnClose(std::uint64_t id) {
@@ -230,40 +233,27 @@ void HttpLoop::Touch(std::uint64_t id) {
   touched_.push_back(id);
 }
 
-// Starts the next request, if there is one and the client takes its replies.
+// Starts what may be started, if the client takes its replies.
 void HttpLoop::Advance(std::uint64_t id) {
   const auto found = connections_.find(id);
   if (found == connections_.end()) return;
   HttpConnection& connection = *found->second;
   connection.touched = false;
-  const bool choked =
-      connection.output_bytes() > kOutHigh || lws_partial_buffered(connection.wsi) != 0;
-  if (!choked) {
-    if (auto request = connection.Next(date_)) Handle(connection, std::move(*request));
+  connection.choked = connection.stuck || connection.output().size() > kOutHigh;
+  while (!connection.choked && !stopping_) {
+    auto asked = connection.Next(date_);
+    if (!asked) break;
+    const Responder responder(
+        std::make_shared<Responder::Impl>(mailbox_, connection.id, asked->number));
+    asked->row->handler(std::move(asked->request), responder);
   }
   if (!std::exchange(connection.dirty, true)) dirty_.push_back(id);
 }
 
-void HttpLoop::Handle(HttpConnection& connection, HttpRequest request) {
-  const Responder responder(std::make_shared<Responder::Impl>(mailbox_, connection.id));
-  if (request.path.find('%') == std::string::npos) {
-    shared_.Find(request.method, request.path)(std::move(request), responder);
-    return;
-  }
-  const auto path = DecodePath(request.path);
-  if (!path) {
-    responder.Send({400, "text/plain; charset=utf-8", "400 Bad Request", {}});
-    return;
-  }
-  shared_.Find(request.method, *path)(std::move(request), responder);
-}
-
-void HttpLoop::Deliver(const Answer& answer) {
+void HttpLoop::Deliver(Answer& answer) {
   const auto found = connections_.find(answer.connection);
   if (found == connections_.end()) return;  // the client has gone
-  HttpConnection& connection = *found->second;
-  connection.last_one = stopping_;
-  connection.Answer(answer.reply, date_);
+  found->second->Answer(answer.number, std::move(answer.reply), date_);
   Touch(answer.connection);
 }
 
@@ -280,38 +270,37 @@ void HttpLoop::SettleDirty() {
 void HttpLoop::Settle(HttpConnection& connection) {
   using Phase = HttpConnection::Phase;
   if (connection.has_output() && !Flush(connection)) return;
-  const bool high = connection.InputIsHigh();
-  if (high == connection.reading) {
-    connection.reading = !high;
-    lws_rx_flow_control(connection.wsi, high ? 0 : 1);
+  const bool closing = connection.phase == Phase::kClosing && !connection.has_output();
+  const bool quiet = connection.idle() && !connection.touched;
+  if ((stopping_ || connection.ended) && (quiet || closing)) return Kill(connection);
+  const bool wanted = !connection.ended && !connection.InputIsHigh();
+  if (wanted != connection.reading) {
+    connection.reading = wanted;
+    lws_rx_flow_control(connection.wsi, wanted ? 1 : 0);
   }
-  if (lws_partial_buffered(connection.wsi) != 0) return;  // OnWriteable comes back here
-  if (stopping_ && connection.idle()) return Kill(connection);
-  if (connection.phase != Phase::kClosing || connection.shut) return;
+  if (!closing || connection.shut) return;
   connection.shut = true;
   connection.deadline_ms = MonotonicMs() + kLingerMs;
-  if (stopping_) {
-    Kill(connection);
-  } else {
-    shutdown(lws_get_socket_fd(connection.wsi), SHUT_WR);
-  }
+  shutdown(connection.fd, SHUT_WR);
 }
 
 // One write for everything that is ready.  False: the connection is gone.
 bool HttpLoop::Flush(HttpConnection& connection) {
-  auto* bytes = reinterpret_cast<unsigned char*>(connection.out().data());
-  const int written = lws_write(connection.wsi, bytes + HttpConnection::kOutHead,
-                                connection.output_bytes(), LWS_WRITE_RAW);
-  if (written < 0) {
+  const std::string_view output = connection.output();
+  const ssize_t sent =
+      send(connection.fd, output.data(), output.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  if (sent < 0 && errno != EAGAIN && errno != EINTR) {
     Kill(connection);
     return false;
   }
-  const bool was_high = connection.output_bytes() > kOutHigh;
-  connection.Written();
-  connection.deadline_ms = MonotonicMs() + shared_.options.idle_timeout.count();
-  if (lws_partial_buffered(connection.wsi) != 0) {
-    lws_callback_on_writable(connection.wsi);  // it kept a copy of the rest
-  } else if (was_high) {
+  if (sent > 0) connection.Written(static_cast<std::size_t>(sent));
+  if (!connection.stuck) {
+    connection.deadline_ms = MonotonicMs() + shared_.options.idle_timeout.count();
+  }
+  connection.stuck = connection.has_output();
+  if (connection.stuck) {
+    lws_callback_on_writable(connection.wsi);
+  } else if (connection.choked) {
     Touch(connection.id);  // requests were held back
   }
   return true;
@@ -326,8 +315,7 @@ void HttpLoop::Sweep() {
   const std::int64_t now = MonotonicMs();
   std::vector<HttpConnection*> over;
   for (const auto& [id, connection] : connections_) {
-    const bool waits_for_client = connection->phase != HttpConnection::Phase::kHandling ||
-                                  lws_partial_buffered(connection->wsi) != 0;
+    const bool waits_for_client = connection->under_way() == 0 || connection->stuck;
     if (waits_for_client && now >= connection->deadline_ms) over.push_back(connection.get());
   }
   for (HttpConnection* connection : over) {
@@ -340,9 +328,8 @@ void HttpLoop::BeginStop() {
   stop_deadline_ms_ = MonotonicMs() + kStopMs;
   std::vector<HttpConnection*> quiet;
   for (const auto& [id, connection] : connections_) {
-    const bool writing = lws_partial_buffered(connection->wsi) != 0;
-    if (connection->idle() && !writing) quiet.push_back(connection.get());
-    if (connection->shut) quiet.push_back(connection.get());
+    if (connection->idle() || connection->shut) quiet.push_back(connection.get());
+    connection->TakeNoMore();
   }
   for (HttpConnection* connection : quiet) {
     Kill(*connection);

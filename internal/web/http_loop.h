@@ -1,11 +1,12 @@
 #pragma once
 // HttpLoop: one thread, one libev loop, one libwebsockets context, and its connections.
 //
-// libwebsockets owns the sockets: it reads, keeps what the kernel did not take, waits for POLLOUT
-// and closes.  Its callbacks only note what happened; the work is done in one place, just before
-// the loop waits again, and every reply that became ready until then leaves in one write per
-// connection.  The raw role is used, because the HTTP role of 4.1.6 cannot answer later while more
-// requests are coming (see internal/README.md, Decisions).
+// libwebsockets keeps the sockets: it waits for what can be read and written, and closes.  Its
+// callbacks only note what happened; the work is done in one place, just before the loop waits
+// again, and every reply that became ready until then leaves in one write per connection.  Its role
+// for raw files is used: the HTTP role of 4.1.6 cannot answer later while more requests are coming,
+// and the one for raw sockets closes on a client that has only ended its own half (see
+// internal/README.md, Decisions).
 //
 // Owner    HttpServer::Impl.
 // Thread   its own, except Make, Stop, the destructor and the Mailbox.
@@ -42,7 +43,7 @@ class HttpLoop {
   void Join();
 
   // From the libwebsockets callback.
-  void OnBytes(std::uint64_t id, std::string_view bytes);
+  bool OnReadable(std::uint64_t id);  // false: close it
   void OnWriteable(std::uint64_t id) { Touch(id); }
   void OnClose(std::uint64_t id);
   // From libev.
@@ -57,8 +58,7 @@ class HttpLoop {
   void Adopt(NewSocket socket);
   void Touch(std::uint64_t id);
   void Advance(std::uint64_t id);
-  void Deliver(const Answer& answer);
-  void Handle(HttpConnection& connection, HttpRequest request);
+  void Deliver(Answer& answer);
   bool Flush(HttpConnection& connection);
   void SettleDirty();
   void Settle(HttpConnection& connection);
@@ -79,6 +79,7 @@ class HttpLoop {
   std::vector<std::uint64_t> touched_;  // something happened: look for a request
   std::vector<std::uint64_t> dirty_;    // write, close, read on
   std::uint64_t next_id_ = 1;
+  std::vector<char> read_;  // kReadBytes
   std::string date_;
   std::int64_t date_second_ = 0;
   bool stopping_ = false;

@@ -7,6 +7,7 @@
 
 #include "web/acceptor.h"
 #include "web/http_loop.h"
+#include "web/http_message.h"
 #include "web/http_shared.h"
 
 namespace encke::web {
@@ -19,13 +20,32 @@ void NotFound(HttpRequest&&, const Responder& responder) {
   responder.Send({404, "text/plain", "404 page not found", {}});
 }
 
+void BadPath(HttpRequest&&, const Responder& responder) {
+  responder.Send({400, "text/plain; charset=utf-8", "400 Bad Request", {}});
+}
+
 }  // namespace
+
+const HttpShared::Row& HttpShared::Find(std::string_view method, std::string_view sent) const {
+  const bool escaped = sent.find('%') != std::string_view::npos;
+  const auto decoded = escaped ? DecodePath(sent) : std::nullopt;
+  if (escaped && !decoded) return bad_path;
+  const std::string_view path = decoded ? std::string_view(*decoded) : sent;
+  for (const Row& row : routes) {
+    if (row.path == path && row.method == method) return row;
+  }
+  for (const Row& row : prefixes) {
+    if (path.starts_with(row.path)) return row;
+  }
+  return fallback;
+}
 
 class HttpServer::Impl {
  public:
   explicit Impl(const HttpOptions& options) {
     shared.options = options;
-    shared.fallback = NotFound;
+    shared.fallback.handler = NotFound;
+    shared.bad_path.handler = BadPath;
   }
 
   Status MakeLoops();
@@ -64,19 +84,23 @@ HttpServer::HttpServer(const HttpOptions& options) : impl_(std::make_unique<Impl
 
 HttpServer::~HttpServer() { Stop(); }
 
-void HttpServer::Route(std::string method, std::string path, HttpHandler handler) {
+void HttpServer::Route(std::string method,
+                       std::string path,
+                       HttpHandler handler,
+                       Together together) {
   assert(impl_->loops.empty());
-  impl_->shared.routes.push_back({std::move(method), std::move(path), std::move(handler)});
+  impl_->shared.routes.push_back(
+      {std::move(method), std::move(path), std::move(handler), together});
 }
 
 void HttpServer::RouteBelow(std::string prefix, HttpHandler handler) {
   assert(impl_->loops.empty());
-  impl_->shared.prefixes.push_back({"", std::move(prefix), std::move(handler)});
+  impl_->shared.prefixes.push_back({"", std::move(prefix), std::move(handler), Together::kNo});
 }
 
 void HttpServer::Fallback(HttpHandler handler) {
   assert(impl_->loops.empty());
-  impl_->shared.fallback = std::move(handler);
+  impl_->shared.fallback.handler = std::move(handler);
 }
 
 Result<std::uint16_t> HttpServer::Start() {

@@ -2,14 +2,17 @@
 // HttpServer: HTTP/1.1 with keep-alive and pipelining over libwebsockets, on N threads.
 //
 // A route answers through a Responder, now or later, from any thread.  One context per thread; an
-// acceptor thread deals connections round robin.  Requests of one connection are handled one after
-// the other, in their order.  A body may come in chunks; one over body_bytes_max is
-// answered 413, an unknown path or method by `fallback`.  After a refusal the connection is closed.
+// acceptor thread deals connections round robin.  Requests of one connection come to their handlers
+// in their order, and so do the answers.  One is begun when those before it are answered, unless
+// they are all for the same route and that route takes them together (Together::kYes).  A body may
+// come in chunks; one over body_bytes_max is answered 413, an unknown path or method by `fallback`.
+// After a refusal, which waits for the answers before it, the connection is closed.
 //
 // Owner    main.  Routes are fixed before Start.
 // Thread   handlers run on the server's threads; Responder: any.
 // Limit    connections_max (503 past it), body_bytes_max, header_bytes_max (431), idle_timeout for
-// a request to be whole and for a reply to be taken.
+//          a request to be whole and for a reply to be taken; pipeline_max requests of a connection
+//          with their handlers: then it is not read past 256 KiB.
 
 #include <chrono>
 #include <cstdint>
@@ -32,6 +35,7 @@ struct HttpOptions {
   std::size_t body_bytes_max = 512UL * 1024;
   std::size_t header_bytes_max = 1024UL * 1024;  // lists travel in the query; Go allows as much
   std::size_t connections_max = 8192;
+  std::size_t pipeline_max = 32;
   Duration idle_timeout{60'000};
 };
 
@@ -66,6 +70,10 @@ class Responder {
   std::shared_ptr<Impl> impl_;
 };
 
+// May several requests of one connection be with this route's handler at a time?  Only where their
+// coming in order is enough for their effects to be in order.
+enum class Together : std::uint8_t { kNo, kYes };
+
 using HttpHandler = std::function<void(HttpRequest&&, const Responder&)>;
 
 struct HttpCounts {
@@ -81,7 +89,10 @@ class HttpServer {
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
 
-  void Route(std::string method, std::string path, HttpHandler handler);
+  void Route(std::string method,
+             std::string path,
+             HttpHandler handler,
+             Together together = Together::kNo);
   // Every method and path below `prefix` for which there is no route.
   void RouteBelow(std::string prefix, HttpHandler handler);
   // Routes are exact; everything else comes here.  Default: 404, "404 page not found", text/plain.

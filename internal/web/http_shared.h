@@ -4,7 +4,7 @@
 // Owner    HttpServer::Impl owns HttpShared; loops borrow it.  A Mailbox is kept alive by its loop
 //          and by every Responder, so that a late answer finds a closed box instead of nothing.
 // Thread   HttpShared: written before Start, then read by any.  Mailbox: any.
-// Limit    Mailbox: one answer per open connection; sockets bounded by connections_max.
+// Limit    Mailbox: one answer per request under way; sockets bounded by connections_max.
 
 #include <atomic>
 #include <cstdint>
@@ -27,28 +27,23 @@ struct HttpShared {
     std::string method;
     std::string path;
     HttpHandler handler;
+    Together together = Together::kNo;
   };
 
   HttpOptions options;
   std::vector<Row> routes;
   std::vector<Row> prefixes;  // any method
-  HttpHandler fallback;
+  Row fallback;
+  Row bad_path;  // an escape is broken
   HttpCounts counts;
   Gauge refused_open;  // connections being told 503
 
-  const HttpHandler& Find(std::string_view method, std::string_view path) const {
-    for (const Row& row : routes) {
-      if (row.path == path && row.method == method) return row.handler;
-    }
-    for (const Row& row : prefixes) {
-      if (path.starts_with(row.path)) return row.handler;
-    }
-    return fallback;
-  }
+  const Row& Find(std::string_view method, std::string_view path_as_sent) const;
 };
 
 struct Answer {
   std::uint64_t connection = 0;
+  std::uint64_t number = 0;  // of the request, on its connection
   HttpReply reply;
 };
 
@@ -93,13 +88,15 @@ class Mailbox {
 
 // Answers one request once.
 struct Responder::Impl {
-  Impl(std::shared_ptr<Mailbox> to, std::uint64_t id) : mailbox(std::move(to)), connection(id) {}
+  Impl(std::shared_ptr<Mailbox> to, std::uint64_t id, std::uint64_t request)
+      : mailbox(std::move(to)), connection(id), number(request) {}
   ~Impl();
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
 
   std::shared_ptr<Mailbox> mailbox;
   std::uint64_t connection;
+  std::uint64_t number;
   std::atomic<bool> sent{false};
 };
 

@@ -56,12 +56,12 @@ Mailbox::Post Mailbox::TakeAll() {
 
 Responder::Impl::~Impl() {
   if (sent.exchange(true)) return;
-  mailbox->Put(Answer{connection, {500, "text/plain; charset=utf-8", "no answer", {}}});
+  mailbox->Put(Answer{connection, number, {500, "text/plain; charset=utf-8", "no answer", {}}});
 }
 
 void Responder::Send(HttpReply reply) const {
   if (impl_->sent.exchange(true)) return;
-  impl_->mailbox->Put(Answer{impl_->connection, std::move(reply)});
+  impl_->mailbox->Put(Answer{impl_->connection, impl_->number, std::move(reply)});
 }
 
 }  // namespace encke::web

@@ -23,6 +23,7 @@ TEST(LogicConfig, TheShippedFileSaysTheDefaults) {
   EXPECT_EQ(a.http.body_bytes_max, b.http.body_bytes_max);
   EXPECT_EQ(a.http.header_bytes_max, b.http.header_bytes_max);
   EXPECT_EQ(a.http.connections_max, b.http.connections_max);
+  EXPECT_EQ(a.http.pipeline_max, b.http.pipeline_max);
   EXPECT_EQ(a.http.idle_timeout, b.http.idle_timeout);
   EXPECT_EQ(a.http.threads, b.http.threads);
   EXPECT_EQ(a.demo, b.demo);

@@ -29,7 +29,8 @@ inline std::string Get(std::string_view target) {
 }
 
 // Routes: POST /echo answers method, path, query and body; GET /later is answered by whoever takes
-// the responder from `waiting`; GET /big?<n> answers n bytes; GET /never drops its responder.
+// the responder from `waiting`, and so is GET /together, which is taken together; GET /big?<n>
+// answers n bytes; GET /never drops its responder.
 class HttpServerTest : public ::testing::Test {
  protected:
   std::uint16_t Serve(HttpOptions options = {}) {
@@ -38,11 +39,13 @@ class HttpServerTest : public ::testing::Test {
       responder.Send(Text(
           fmt::format("{} {} {} {}", request.method, request.path, request.query, request.body)));
     });
-    server->Route("GET", "/later", [this](HttpRequest&& request, const Responder& responder) {
+    const auto later = [this](HttpRequest&& request, const Responder& responder) {
       waiting.With([&](auto& list) { list.emplace_back(request.query, responder); });
       arrived.fetch_add(1);
       arrived.notify_all();
-    });
+    };
+    server->Route("GET", "/later", later);
+    server->Route("GET", "/together", later, Together::kYes);
     server->Route("GET", "/big", [](HttpRequest&& request, const Responder& responder) {
       responder.Send(Text(std::string(std::stoul(request.query), 'b')));
     });
@@ -53,6 +56,7 @@ class HttpServerTest : public ::testing::Test {
   }
 
   using Waiting = std::vector<std::pair<std::string, Responder>>;
+  // Those that wait when `count` have come since the start.
   Waiting TakeWaiting(int count) {
     for (int seen = arrived.load(); seen < count; seen = arrived.load()) {
       arrived.wait(seen);
