@@ -69,7 +69,7 @@ def one_seed(options):
         stage.end_crowds()
         evidence = Evidence(stage.clients, stage.folder)
         check = Check(evidence, Counts(stage.counters), Windows(played), stage.history,
-                      stage.archives(evidence)).run()
+                      stage.archives(evidence), stage.glimpses).run()
         check.broken += stage.refusals()
         if check.broken or options.keep:
             keep(stage, options)
@@ -146,7 +146,8 @@ def main():
               f"every {EVERY:g} s for {options.seconds:g} s", flush=True)
         check = one_seed(options)
         extra = [f"looked for: {check.awaited} deliveries in timelines to version 2, "
-                 f"{check.attended} elsewhere; {check.archived} pushes in durable history",
+                 f"{check.attended} elsewhere; {check.archived} pushes in durable history; "
+                 f"{check.glimpsed} of those gone from it were seen there before",
                  f"repeats outside timelines, to version 2 on one connection: "
                  f"{check.repeats_plain}"]
         show(f"seed {options.seed}", check.rows, check.broken, extra)

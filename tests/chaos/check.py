@@ -8,7 +8,7 @@ timeline does not hold it any more: the hole was told.  After a reload pushes ma
 Durable history: every page of every epoch that anybody heard of, both ways: every accepted push is
 there, once in an epoch, with the number that its answer named, and in order; in the newest epoch
 as well, unless Redis lost it or its tail.  What was accepted before NATS lost its data may be
-`gone`, unless Redis holds it.
+`gone`, unless Redis holds it; it was there until then.
 
 Everything else (version 1, and what is outside timelines): every accepted push at least once by who
 was connected from before it began until `PATIENCE` after its answer, else a reason must name it.
@@ -45,14 +45,17 @@ class Row:
 
 
 class Check:
-    def __init__(self, evidence, counts, windows, history, archives):
+    def __init__(self, evidence, counts, windows, history, archives, glimpses):
         self.evidence, self.counts, self.windows = evidence, counts, windows
         self.history = history  # timeline -> bodies that it holds at the end
         self.held, self.archives = {}, archives
+        wiped = [start for start, name, _ in windows.faults if name == "wipe nats"]
+        self.glimpses = list(zip(wiped, glimpses))
         self.rows = defaultdict(Row)
         self.broken = []        # sentences
         self.awaited = self.attended = 0  # deliveries that were looked for: timelines, elsewhere
         self.archived = 0       # pushes that durable history must hold
+        self.glimpsed = 0       # those of them that went with NATS' data, and were seen before
         self.needless = 0       # reloads although Redis was left alone
         self.repeats_plain = 0  # outside timelines, on one connection
 
@@ -171,21 +174,35 @@ class Check:
             if push.body in held:
                 self.judge_hidden(archive.room, push)
                 continue
-            if not archive.is_hot(push) and any(name == "wipe nats" and push.began < start + LATE
-                                                for start, name, _ in self.windows.faults):
+            wipes = [wipe for wipe in self.glimpses if push.began < wipe[0] + LATE]
+            if wipes and not archive.is_hot(push):
                 self.row(push).gone += 1
+                self.judge_gone(archive.room, push, *wipes[0])
                 continue
             self.row(push).lost += 1
             self.fail_push(push, f"not in the history of {archive.room}")
 
     def judge_hidden(self, room, push):
-        """It is in an older epoch only: that began anew, or ended without its tail."""
-        since = [(name, start) for start, name, _ in self.windows.faults
-                 if name.endswith("redis") and push.began < start + LATE]
-        begun = any(name == "wipe redis" or push.answered > start - TAIL for name, start in since)
-        if not begun and len(since) <= EPOCHS:
+        if not self.may_hide(push):
             self.row(push).lost += 1
             self.fail_push(push, f"hidden in an older epoch of {room}")
+
+    def may_hide(self, push, until=float("inf")):
+        """It may be in an older epoch only: that began anew, or ended without its tail."""
+        since = [(name, start) for start, name, _ in self.windows.faults
+                 if name.endswith("redis") and push.began < start + LATE and start < until]
+        begun = any(name == "wipe redis" or push.answered > start - TAIL for name, start in since)
+        return begun or len(since) > EPOCHS
+
+    def judge_gone(self, room, push, wiped, glimpse):
+        """Until NATS lost its data, it was there."""
+        if glimpse is None or push.answered > glimpse[0]:
+            return
+        if push.body in glimpse[1][room]:
+            self.glimpsed += 1
+        elif not self.may_hide(push, wiped):
+            self.row(push).lost += 1
+            self.fail_push(push, f"not in the history of {room} when NATS still had its data")
 
     def judge_listing(self, room, epoch, listing):
         seen, newest, last = set(), 0, 0

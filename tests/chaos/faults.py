@@ -45,6 +45,8 @@ def empty(folder):
 def kill_server(name, wipe):
     def play(stage, _):
         server = stage.cluster.named(name)
+        if wipe and name == "nats":
+            stage.look_into_history()
         server.kill()
         if wipe:
             empty(stage.folder / f"{name}.data")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from http.client import HTTPException
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -74,11 +75,13 @@ class Stage:
         self.cluster = Cluster(2, 2, 2, ENV, CONFIG)
         self.folder = self.cluster.folder
         self.clients, self.kept, self.plain = specs(clients)
+        self.durable = [room for room in self.kept if room.startswith("saga://")]
         self.rate = rate
         self.tools = {}
         self.disk = self.mount()
         self.put_proxies_between()
         self.counters, self.watching = [], threading.Event()
+        self.glimpses = []  # one before each loss of NATS' data: (when, {room: bodies}) or None
 
     # -- what stands between the parts ------------------------------------------------------------
     def put_proxies_between(self):
@@ -223,11 +226,24 @@ class Stage:
             return set()
         return {body for _, body in found}
 
+    def look_into_history(self):
+        """What rooms with durable history show now; nobody waits for logics that do not answer."""
+        when = time.monotonic_ns() // 1000
+        for logic in self.cluster.logics:
+            http = Http(logic.http, timeout=3)
+            try:
+                rooms = {room: {body for _, body in pages(http, f"room={room}", "before_seq")[0]}
+                         for room in self.durable}
+            except (OSError, HTTPException, Unreadable):
+                continue
+            self.glimpses.append((when, rooms))
+            return
+        self.glimpses.append(None)
+
     def archives(self, evidence):
         """Of every room with durable history."""
         http = Http(self.cluster.logics[0].http)
-        return [Archive(http, room, evidence.epochs(room)) for room in self.kept
-                if room.startswith("saga://")]
+        return [Archive(http, room, evidence.epochs(room)) for room in self.durable]
 
     def refusals(self):
         """Rooms that nobody can push to although nothing is done to anything any more."""
