@@ -16,7 +16,8 @@ namespace {
 
 class EmptySink final : public Sink {
  public:
-  Taken Send(Slot slot, const SharedBytes& bytes, std::size_t messages) override {
+  Taken Send(Slot slot, const SharedBytes& bytes, std::size_t messages, const Rule& rule) override {
+    benchmark::DoNotOptimize(&rule);
     benchmark::DoNotOptimize(slot);
     benchmark::DoNotOptimize(bytes.get());
     benchmark::DoNotOptimize(messages);

@@ -1,9 +1,12 @@
 #include "comet/config.h"
 
 #include <algorithm>
+#include <charconv>
+#include <iterator>
 #include <limits>
 #include <optional>
 #include <thread>
+#include <utility>
 
 #include "base/config.h"
 #include "base/units.h"
@@ -77,10 +80,32 @@ void ReadVersion2(ConfigReader& in, CometConfig& out) {
   in.Key("version2.sync_bytes_max", &t.sync_bytes_max, 4 * kKilo, 16 * kMega);
   in.Key("version2.publish_rate", &t.publish_rate, 0.01, 1e6);
   in.Key("version2.publish_burst", &t.publish_burst, 1, 1e6);
+}
+
+void ReadPolicy(ConfigReader& in, const std::string& name, backlog::Policy* out) {
+  const auto& words = backlog::kPolicyNames;
+  std::string word = words[static_cast<std::size_t>(*out)];
+  in.Choice(name, &word, {std::begin(words), std::end(words)});
+  const auto at = std::find(std::begin(words), std::end(words), word) - std::begin(words);
+  *out = static_cast<backlog::Policy>(at);
+}
+
+void ReadSlow(ConfigReader& in, backlog::Rules& rules) {
   for (const std::string& type : in.Children("rooms")) {
-    std::string slow = "drop_new";
-    in.Choice("rooms." + type + ".slow", &slow, {"drop_new", "keep"});
-    t.slow[type] = slow == "keep" ? talk::Slow::kKeep : talk::Slow::kDropNew;
+    const std::string slow = "rooms." + type + ".slow";
+    backlog::Rule rule;
+    ReadPolicy(in, slow, &rule.policy);
+    for (const std::string& op : in.Children(slow + "_ops")) {
+      const std::string name = slow + "_ops." + op;
+      std::int32_t number = -1;
+      const auto [end, error] = std::from_chars(op.data(), op.data() + op.size(), number);
+      if (error != std::errc() || end != op.data() + op.size() || number < 0)
+        in.Refuse(name, "is not an operation");
+      backlog::Policy policy = rule.policy;
+      ReadPolicy(in, name, &policy);
+      rule.ops[number] = policy;
+    }
+    rules.Set(type, std::move(rule));
   }
 }
 
@@ -148,6 +173,7 @@ Result<CometConfig> LoadConfig(const std::string& path) {
   ReadSessions(in, out);
   ReadRooms(in, out);
   ReadVersion2(in, out);
+  ReadSlow(in, out.shard.hub.rules);
   ReadPeers(in, out);
   if (auto finished = daemon::FinishConfig(in, "comet", &out); !finished) return finished.error();
   if (auto read = ReadHotWindows(out); !read) return read.error();

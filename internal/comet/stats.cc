@@ -139,12 +139,17 @@ void WritePushes(MetricsWriter& out, const Shards& shards) {
   count("encke_comet_batches_total", "batches encoded", &hub::HubCounts::batches);
   count("encke_comet_batches_widened_total", "times a hot room's next batch was made to wait",
         &hub::HubCounts::widened);
-  const auto dropped = [&](const char* reason, double value) {
-    out.Count("encke_comet_dropped_total", "pushes a connection did not get, by reason",
-              fmt::format("reason=\"{}\"", reason), value);
+  const auto dropped = [&](const std::string& labels, double value) {
+    out.Count("encke_comet_dropped_total", "pushes a connection did not get, by reason", labels,
+              value);
   };
-  dropped("slow", Sum(shards, &session::ShardStats::dropped_slow));
-  dropped("gone", Sum(shards, &session::ShardStats::dropped_gone));
+  for (std::size_t i = 0; i < backlog::kPolicies; ++i) {
+    dropped(fmt::format("reason=\"slow\",policy=\"{}\"", backlog::kPolicyNames[i]),
+            Sum(shards, [i](const ShardView& s) { return s.sessions->dropped_slow[i].value(); }));
+  }
+  dropped("reason=\"conflated\",policy=\"latest\"",
+          Sum(shards, &session::ShardStats::dropped_conflated));
+  dropped("reason=\"gone\"", Sum(shards, &session::ShardStats::dropped_gone));
   for (std::size_t i = 0; i < shards.size(); ++i) {
     out.Spread("encke_comet_batch_messages", "pushes per batch", fmt::format("shard=\"{}\"", i),
                shards[i].hub->batch_messages, 1);

@@ -25,7 +25,8 @@ hub::Push PushOf(const Order& order) {
                    .from_mid = push.from_mid(),
                    .client_id = push.client_id()},
           .extras = order.extras,
-          .expires_us = push.expires_us()};
+          .expires_us = push.expires_us(),
+          .conflate = push.conflate()};
 }
 
 // True: the key is still in its slot.

@@ -5,7 +5,7 @@
 // Owner    main of comet.
 // Thread   any: guarded inside; the counts of a fate are written by the shards.
 // Limit    pushes_max pushes at once: the oldest is forgotten and counted; one is forgotten
-//          kQuietMs after its last news.
+//          kQuietMs after its last news, when nothing of it is under way any more.
 
 #include <cstddef>
 #include <cstdint>
@@ -40,7 +40,7 @@ class Reports {
   struct Entry {
     std::string id;
     std::shared_ptr<hub::Fate> fate;
-    std::uint64_t told = 0;  // how many it matched when it was told last
+    std::uint64_t told = 0, told_queued = 0;  // how many it matched, and how many of them waited
     std::int64_t news_ms = -1;
   };
   struct Table {
@@ -68,8 +68,10 @@ inline PushReport ReportOf(const std::string& id, const hub::Fate& fate) {
     sum += value;
   };
   put("sent", fate.sent);
-  put("queued", fate.queued);
+  // Those that wait may be dropped later: told even when there are none any more.
+  sum += counts["queued"] = fate.queued.load(std::memory_order_relaxed);
   put("dropped_slow", fate.slow);
+  put("dropped_conflated", fate.conflated);
   put("dropped_overflow", fate.overflow);
   put("excluded", fate.excluded);
   put("filtered", fate.filtered);
@@ -101,12 +103,16 @@ inline std::vector<PushReport> Reports::Collect(std::int64_t now_ms) {
     for (auto at = table.entries.begin(); at != table.entries.end();) {
       PushReport report = ReportOf(at->id, *at->fate);
       const std::uint64_t matched = report.counts().at("matched");
-      if (matched != at->told || at->news_ms < 0) {
+      const std::uint64_t queued = report.counts().at("queued");
+      if (matched != at->told || queued != at->told_queued || at->news_ms < 0) {
         at->told = matched;
+        at->told_queued = queued;
         at->news_ms = now_ms;
         news.push_back(std::move(report));
       }
-      at = now_ms - at->news_ms > kQuietMs ? table.Erase(at) : std::next(at);
+      // While others hold its fate it may wait for a slow client, or a broadcast be under way.
+      const bool over = now_ms - at->news_ms > kQuietMs && at->fate.use_count() == 1;
+      at = over ? table.Erase(at) : std::next(at);
     }
     return news;
   });

@@ -1,6 +1,7 @@
 #include "hub/batch.h"
 
 #include <algorithm>
+#include <cassert>
 #include <utility>
 
 #include "wire/op.h"
@@ -74,14 +75,31 @@ std::size_t Batch::Add(const Push& push, bool ones_here, bool twos_here) {
   return added;
 }
 
-Outgoing::Outgoing(Lane one, Lane two) : skipped_{one.skipped, two.skipped} {
+Label LabelOf(const Push& push) {
+  return {.op = push.what.op, .seq = push.what.seq, .conflate = std::string(push.conflate)};
+}
+
+Origin OriginOf(const Push& push, const Rules& rules, std::string_view type) {
+  Origin origin{.rule = &rules.Of(type)};
+  if (!rules.apart()) return origin;
+  origin.scope = type;
+  origin.room = push.what.room;
+  origin.epoch = push.what.epoch;
+  if (push.extras != nullptr) origin.fate = push.extras->fate;
+  origin.labels.push_back(LabelOf(push));
+  return origin;
+}
+
+Outgoing::Outgoing(Lane one, Lane two, Origin origin)
+    : skipped_{one.skipped, two.skipped}, origin_(std::move(origin)) {
   whole_[static_cast<std::size_t>(Format::kTcp)] = Share(std::move(one.packages));
   whole_[static_cast<std::size_t>(Format::kTcp2)] = Share(std::move(two.packages));
 }
 
-Outgoing::Outgoing(const wire::Push& push)
+Outgoing::Outgoing(const wire::Push& push, Origin origin)
     : Outgoing({.packages = Alone([&push](std::string* out) { wire::AppendPush1(out, push); })},
-               {.packages = Alone([&push](std::string* out) { wire::AppendPush2(out, push); })}) {}
+               {.packages = Alone([&push](std::string* out) { wire::AppendPush2(out, push); })},
+               std::move(origin)) {}
 
 const SharedBytes& Outgoing::Make(Format format) {
   SharedBytes& bytes = whole_[static_cast<std::size_t>(format)];
@@ -99,6 +117,58 @@ const SharedBytes& Outgoing::CutTail(Format format, std::uint32_t skip) {
     cut.skip = skip;
   }
   return cut.bytes;
+}
+
+// ---- for who is slow ----------------------------------------------------------------------------
+
+std::span<const backlog::ItemPtr> Outgoing::Apart(Format format, std::uint32_t skip) {
+  const std::size_t version = IsTwo(format) ? 1 : 0;
+  const std::uint32_t skipped = skipped_[version];
+  std::vector<backlog::ItemPtr>& items = apart_[version];
+  if (items.empty()) {
+    std::string_view rest = *As(Bare(format));
+    for (std::size_t i = skipped; !rest.empty(); ++i) {
+      assert(i < origin_.labels.size());
+      const std::size_t size = GetU32(rest.data());
+      items.push_back(ItemOf(origin_.labels[i], rest.substr(0, size)));
+      rest.remove_prefix(size);
+    }
+  }
+  return std::span(items).subspan(skip > skipped ? skip - skipped : 0);
+}
+
+backlog::ItemPtr Outgoing::ItemOf(const Label& label, std::string_view package) const {
+  backlog::Item item{.package = std::string(package),
+                     .policy = origin_.rule->Of(label.op),
+                     .room = origin_.room,
+                     .epoch = label.seq > 0 ? origin_.epoch : 0,
+                     .seq = label.seq,
+                     .fate = origin_.fate};
+  if (item.policy == Policy::kLatest)
+    item.name = std::to_string(label.op) + " " + origin_.scope + " " + label.conflate;
+  return std::make_shared<const backlog::Item>(std::move(item));
+}
+
+SharedBytes Framed(Format format, std::string packages) {
+  return OnWs(format) ? Wrap(format, packages) : Share(std::move(packages));
+}
+
+Taken SendAlone(Sink& sink, Slot slot, Format format, Outgoing& push) {
+  const Taken taken = sink.Send(slot, push.As(format), 1, push.rule());
+  return taken == Taken::kBusy ? sink.Wait(slot, push.Apart(format, 0).front()) : taken;
+}
+
+Miss MissOf(const Push& push, Miss::Why why) {
+  return {.room = push.what.room,
+          .epoch = push.what.epoch,
+          .from = push.what.seq,
+          .to = push.what.seq,
+          .lost = 1,
+          .why = why};
+}
+
+Miss MissOf(const backlog::Item& item) {
+  return {.room = item.room, .epoch = item.epoch, .from = item.seq, .to = item.seq, .lost = 1};
 }
 
 }  // namespace encke::hub

@@ -6,7 +6,8 @@
 //   TCP 2        package package ...                    packages of version 2
 //   WebSocket 2  one binary frame: package package ...
 //
-// A batch has a lane for each version that has members in the room.
+// A batch has a lane for each version that has members in the room.  For who cannot take it at once
+// it is taken apart, once for each version.
 //
 // Owner    Batch: the room it waits for.  Outgoing: the walk; sinks may keep its bytes.
 // Thread   the shard's.
@@ -16,8 +17,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/bytes.h"
 #include "hub/hub.h"
@@ -29,7 +32,28 @@ struct BatchLimits {
   std::size_t messages_max = 0;   // in one batch
   std::uint32_t renumber_at = 0;  // see Room
   std::size_t hot_bytes_per_s = 1;
+  bool labels = false;  // batches may have to be taken apart
 };
+
+// What a push of a batch is by itself.
+struct Label {
+  std::int32_t op = 0;
+  std::uint64_t seq = 0;
+  std::string conflate = {};
+};
+
+// What is needed to take a batch apart; no labels: it never is.
+struct Origin {
+  const Rule* rule = &backlog::kPlainRule;
+  std::string scope = {};  // pushes of one scope may replace each other
+  std::string room = {};   // of the pushes, as Miss
+  std::uint64_t epoch = 0;
+  std::shared_ptr<Fate> fate = nullptr;
+  std::vector<Label> labels = {};
+};
+Label LabelOf(const Push& push);
+// Of a push that is a batch by itself: to a key (kUser) or to everybody (kOther).
+Origin OriginOf(const Push& push, const Rules& rules, std::string_view type);
 
 // The packages of one version, from the message on with which it began.
 struct Lane {
@@ -45,6 +69,7 @@ struct Batch {
   // In the room's timeline; 0 = none of them is in one.
   std::uint64_t epoch = 0, from = 0, to = 0;
   std::shared_ptr<const Extras> extras;  // then it has one message only
+  std::vector<Label> labels;             // if BatchLimits wants them
 
   std::size_t bytes() const { return one.packages.size() + two.packages.size(); }
   bool Fits(const BatchLimits& limits, const Push& push) const;
@@ -54,9 +79,10 @@ struct Batch {
 
 class Outgoing {
  public:
-  Outgoing(Lane one, Lane two);
+  Outgoing(Lane one, Lane two, Origin origin = {});
   // Of a single push.
-  explicit Outgoing(const wire::Push& push);
+  Outgoing(const wire::Push& push, Origin origin);
+  const Rule& rule() const { return *origin_.rule; }
   // A WebSocket form is made when the first WebSocket channel asks.
   const SharedBytes& As(Format format) {
     const SharedBytes& bytes = whole_[static_cast<std::size_t>(format)];
@@ -66,6 +92,8 @@ class Outgoing {
   const SharedBytes& Tail(Format format, std::uint32_t skip) {
     return skip == 0 ? As(format) : CutTail(format, skip);
   }
+  // Likewise, one by one.
+  std::span<const backlog::ItemPtr> Apart(Format format, std::uint32_t skip);
 
  private:
   struct Cut {
@@ -74,10 +102,20 @@ class Outgoing {
   };
   const SharedBytes& Make(Format format);
   const SharedBytes& CutTail(Format format, std::uint32_t skip);
+  backlog::ItemPtr ItemOf(const Label& label, std::string_view package) const;
 
   std::array<SharedBytes, kFormats> whole_;
   std::array<std::uint32_t, 2> skipped_{};  // by version: what the lane never had
   std::array<Cut, kFormats> tails_;         // the last tail asked for: late comers come in order
+  Origin origin_;
+  std::array<std::vector<backlog::ItemPtr>, 2> apart_;  // by version, once somebody asked
 };
+
+// Packages of the format's version as they go out.
+SharedBytes Framed(Format format, std::string packages);
+// A batch of one push to one channel.
+Taken SendAlone(Sink& sink, Slot slot, Format format, Outgoing& push);
+Miss MissOf(const Push& push, Miss::Why why);
+Miss MissOf(const backlog::Item& item);
 
 }  // namespace encke::hub

@@ -24,6 +24,7 @@ Broadcasts::Broadcasts(const HubOptions& options,
                        HubCounts& counts)
     : broadcasts_max_(options.broadcasts_max),
       wall_us_(options.wall_us),
+      rules_(options.rules),
       channels_(channels),
       accepts_(accepts),
       sink_(sink),
@@ -33,7 +34,7 @@ bool Broadcasts::Add(const Push& push, double rate, Done done) {
   if (at_once_.size() + paced_.size() >= broadcasts_max_) return false;
   auto& queue = rate > 0 && rate <= kRateMax ? paced_ : at_once_;
   queue.push_back({.op = push.what.op,
-                   .bytes = Outgoing(push.what),
+                   .bytes = Outgoing(push.what, OriginOf(push, rules_, Rules::kOther)),
                    .rate = rate,
                    .done = std::move(done),
                    .extras = push.extras,
@@ -104,7 +105,7 @@ bool Broadcasts::Visit(Walk& walk, Tally* tally) {
   }
   ++walk.reached;
   const bool two = IsTwo(channel->format);
-  const Taken taken = sink_.Send(slot, walk.bytes.As(channel->format), 1);
+  const Taken taken = SendAlone(sink_, slot, channel->format, walk.bytes);
   tally->Add(taken, 1);
   AddFate(extras, taken);
   if (taken == Taken::kDropped && two) sink_.Missed(slot, {.room = {}, .lost = 1});

@@ -25,6 +25,7 @@ class Broadcasts {
  public:
   using Done = std::function<void(std::size_t)>;
 
+  // options: they outlive it.
   Broadcasts(const HubOptions& options,
              Channels& channels,
              AcceptSets& accepts,
@@ -61,6 +62,7 @@ class Broadcasts {
 
   const std::size_t broadcasts_max_;
   const std::function<std::int64_t()> wall_us_;
+  const Rules& rules_;
   Channels& channels_;
   AcceptSets& accepts_;
   Sink& sink_;

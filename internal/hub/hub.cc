@@ -12,18 +12,6 @@
 #include "wire/package.h"
 
 namespace encke::hub {
-namespace {
-
-Miss MissOf(const Push& push, Miss::Why why) {
-  return {.room = push.what.room,
-          .epoch = push.what.epoch,
-          .from = push.what.seq,
-          .to = push.what.seq,
-          .lost = 1,
-          .why = why};
-}
-
-}  // namespace
 
 class Hub::Impl {
  public:
@@ -31,11 +19,11 @@ class Hub::Impl {
       : hub_(hub),
         options_(options),
         limits_{options.batch_bytes_max, options.batch_messages_max, options.renumber_at,
-                std::max<std::size_t>(options.hot_bytes_per_s, 1)},
+                std::max<std::size_t>(options.hot_bytes_per_s, 1), options.rules.apart()},
         sink_(sink),
         accepts_(options.accepts_max),
-        rooms_(options.rooms_max, options.hot_windows),
-        broadcasts_(options, channels_, accepts_, sink, counts_) {}
+        rooms_(options_),
+        broadcasts_(options_, channels_, accepts_, sink, counts_) {}
 
   void Enter(Slot slot, Format format, const Key& key, const std::vector<std::int32_t>& accepts);
   void Leave(Slot slot);
@@ -223,8 +211,10 @@ Pushed Hub::Impl::SendKey(Slot slot, const Channel& channel, const Push& push) {
     wire::AppendPush1(&package, push.what);
   }
   Lane lane{.packages = std::move(package)};
-  Outgoing outgoing = two ? Outgoing({}, std::move(lane)) : Outgoing(std::move(lane), {});
-  const Taken taken = sink_.Send(slot, outgoing.As(channel.format), 1);
+  Origin origin = OriginOf(push, options_.rules, Rules::kUser);
+  Outgoing outgoing = two ? Outgoing({}, std::move(lane), std::move(origin))
+                          : Outgoing(std::move(lane), {}, std::move(origin));
+  const Taken taken = SendAlone(sink_, slot, channel.format, outgoing);
   const bool sent = taken != Taken::kDropped;
   AddFate(push.extras.get(), taken);
   counts_.key_pushes.Add();

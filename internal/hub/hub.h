@@ -36,6 +36,8 @@
 #include <utility>
 #include <vector>
 
+#include "backlog/item.h"
+#include "backlog/rules.h"
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/ids.h"
@@ -52,14 +54,12 @@ enum class Format : std::uint8_t { kTcp, kWs, kTcp2, kWs2 };
 inline constexpr std::size_t kFormats = 4;
 constexpr bool IsTwo(Format format) { return format >= Format::kTcp2; }
 
-enum class Taken : std::uint8_t { kSent, kQueued, kDropped };
+enum class Taken : std::uint8_t { kSent, kQueued, kDropped, kBusy };
 
-// What became of one push on this comet, when its sender asked; written by all shards.
-struct Fate {
-  std::atomic<std::uint64_t> sent{0}, queued{0}, slow{0}, excluded{0}, filtered{0};
-  std::atomic<std::uint64_t> overflow{0};             // shards whose bound it would have passed
-  std::atomic<std::uint64_t> expired{0}, unknown{0};  // too late; the key is not here any more
-};
+using backlog::Fate;
+using backlog::Policy;
+using backlog::Rule;
+using backlog::Rules;
 
 // What a push may bring along beside its bytes.  Such a push is a batch of its own.
 struct Extras {
@@ -73,7 +73,8 @@ struct Extras {
 struct Push {
   wire::Push what;
   std::shared_ptr<const Extras> extras = nullptr;  // nearly always
-  std::int64_t expires_us = 0;  // wall clock; ends a broadcast under way; 0 = never
+  std::int64_t expires_us = 0;     // wall clock; ends a broadcast under way; 0 = never
+  std::string_view conflate = {};  // the name under which newer ones replace it where it waits
 };
 
 // Pushes that a channel was not sent.
@@ -89,8 +90,14 @@ class Sink {
  public:
   virtual ~Sink() = default;
   // The same bytes go to many; hold a reference instead of a copy.  messages: how many pushes the
-  // bytes carry, for counting.
-  virtual Taken Send(Slot slot, const SharedBytes& bytes, std::size_t messages) = 0;
+  // bytes carry, for counting.  rule: theirs.  kBusy, only while there are rules that are apart:
+  // nothing was taken, they must wait one by one.
+  virtual Taken Send(Slot slot,
+                     const SharedBytes& bytes,
+                     std::size_t messages,
+                     const Rule& rule) = 0;
+  // After kBusy, for each of them in order.
+  virtual Taken Wait(Slot, const backlog::ItemPtr&) { return Taken::kDropped; }
   // Extras::Excludes() is true: does it mean this one?
   virtual bool Excluded(Slot, const Extras&) { return false; }
   // After Send refused: of a room's pushes to either version, of others to version 2.  After
@@ -108,6 +115,7 @@ struct HubOptions {
   std::size_t sends_per_turn = 32;          // then the clock is looked at and the next room goes on
   std::size_t hot_bytes_per_s = 8 * kMega;  // of one room here, to all its members together
   std::map<std::string, Duration> hot_windows = {};     // by room type, "*" = every other; none = 0
+  Rules rules = {};                                     // for who is slow
   std::uint32_t renumber_at = 0x80000000;               // see room.h; small in tests only
   std::function<std::int64_t()> now_us = &MonotonicUs;  // for slices and pacing
   std::function<std::int64_t()> wall_us = &WallUs;      // for expiry
@@ -122,7 +130,7 @@ enum class Pushed : std::uint8_t {
 };
 
 struct HubCounts {
-  Counter deliveries;  // pushes that the sink took: one for each push and channel
+  Counter deliveries;  // pushes that the sink took, if only to wait: one for each and channel
   Counter dropped;     // pushes that the sink refused
   Counter excluded;    // pushes that were not for a channel although the target named it
   Counter repeats;     // pushes whose timeline was past them

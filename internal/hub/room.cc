@@ -47,6 +47,7 @@ std::size_t Room::Gather(const BatchLimits& limits, const Push& push) {
   std::vector<Batch>& batches = pending_->batches;
   if (batches.empty() || !batches.back().Fits(limits, push)) batches.emplace_back().first = next_;
   ++next_;
+  if (limits.labels) batches.back().labels.push_back(LabelOf(push));
   return batches.back().Add(push, twos_<members_.size(), twos_> 0);
 }
 
@@ -100,7 +101,13 @@ void Room::Begin(const BatchLimits& limits, HubCounts& counts, Tally* tally) {
     not_before_us_ =
         tally->now_us + static_cast<std::int64_t>(std::min<std::size_t>(cost_us, window_us_));
   }
-  pending.going.emplace(std::move(batch.one), std::move(batch.two));
+  Origin origin{.rule = rule_, .labels = std::move(batch.labels)};
+  if (!origin.labels.empty()) {
+    origin.scope = origin.room = id_;
+    origin.epoch = batch.epoch;
+    if (pending.extras != nullptr) origin.fate = pending.extras->fate;
+  }
+  pending.going.emplace(std::move(batch.one), std::move(batch.two), std::move(origin));
 }
 
 std::int64_t Room::HeldUntilUs(std::int64_t now_us) const {
@@ -121,9 +128,19 @@ void Room::SendTo(Member member, Sink& sink, Tally* tally) {
   if (skip >= pending_->messages) return;  // came after this batch
   const auto format = static_cast<Format>(member.format);
   const std::uint32_t messages = pending_->messages - skip;
-  const Taken taken = sink.Send(member.slot, pending_->going->Tail(format, skip), messages);
+  const Taken taken = sink.Send(member.slot, pending_->going->Tail(format, skip), messages, *rule_);
+  if (taken == Taken::kBusy) return WaitApart(member, skip, sink, tally);
   tally->Add(taken, messages);
   if (taken == Taken::kDropped) Tell(member, sink, Miss::Why::kSlow, messages);
+}
+
+void Room::WaitApart(Member member, std::uint32_t skip, Sink& sink, Tally* tally) {
+  for (const backlog::ItemPtr& item :
+       pending_->going->Apart(static_cast<Format>(member.format), skip)) {
+    const Taken taken = sink.Wait(member.slot, item);
+    tally->Add(taken, 1);
+    if (taken == Taken::kDropped) sink.Missed(member.slot, MissOf(*item));
+  }
 }
 
 void Room::SendWithExtras(Member member, Sink& sink, Tally* tally) {
@@ -135,7 +152,7 @@ void Room::SendWithExtras(Member member, Sink& sink, Tally* tally) {
     return Tell(member, sink, Miss::Why::kExcluded, 1);
   }
   const Taken taken =
-      sink.Send(member.slot, pending_->going->As(static_cast<Format>(member.format)), 1);
+      SendAlone(sink, member.slot, static_cast<Format>(member.format), *pending_->going);
   tally->Add(taken, 1);
   AddFate(extras, taken);
   if (taken == Taken::kDropped) Tell(member, sink, Miss::Why::kSlow, 1);
@@ -181,7 +198,10 @@ void AddFate(const Extras* extras, Taken taken) {
       return AddFate(extras, &Fate::queued);
     case Taken::kDropped:
       return AddFate(extras, &Fate::slow);
+    case Taken::kBusy:
+      break;
   }
+  assert(false);
 }
 
 void Room::DropPending(Tally* tally) {
@@ -215,7 +235,9 @@ std::optional<std::uint32_t> Rooms::FindOrMake(std::string_view id) {
     free_.pop_back();
   }
   slab_[number].id_ = id;
-  if (!hot_windows_.empty()) slab_[number].window_us_ = WindowOf(id);
+  const std::string_view type = id.substr(0, id.find("://"));
+  slab_[number].rule_ = &rules_.Of(type);
+  if (!hot_windows_.empty()) slab_[number].window_us_ = WindowOf(type);
   held_ += slab_[number].BytesHeld();
   by_id_.emplace(slab_[number].id_, number);
   return number;
@@ -296,8 +318,8 @@ std::int64_t Rooms::NextReleaseUs() const {
   return resting_.empty() ? -1 : resting_.begin()->first;
 }
 
-std::uint32_t Rooms::WindowOf(std::string_view id) const {
-  auto at = hot_windows_.find(std::string(id.substr(0, id.find("://"))));
+std::uint32_t Rooms::WindowOf(std::string_view type) const {
+  auto at = hot_windows_.find(std::string(type));
   if (at == hot_windows_.end()) at = hot_windows_.find("*");
   return at == hot_windows_.end() ? 0 : static_cast<std::uint32_t>(at->second.count() * 1000);
 }

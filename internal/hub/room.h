@@ -105,6 +105,7 @@ class Room {
   template <auto kSendTo>
   bool WalkMembers(std::size_t visits_max, Sink& sink, Tally* tally);
   void SendTo(Member member, Sink& sink, Tally* tally);
+  void WaitApart(Member member, std::uint32_t skip, Sink& sink, Tally* tally);
   void SendWithExtras(Member member, Sink& sink, Tally* tally);
   void Tell(Member member, Sink& sink, Miss::Why why, std::uint32_t lost) const;
   void DropPending(Tally* tally);
@@ -113,18 +114,20 @@ class Room {
   std::vector<Member> members_;
   std::unique_ptr<Pending> pending_;  // null while nothing waits, which is nearly always
   std::unique_ptr<Head> head_;        // null: it is no timeline, as far as is known here
-  std::uint32_t twos_ = 0;            // members of version 2
-  std::uint32_t next_ = 0;            // number of the next message
-  bool listed_ = false;               // in Rooms' list of those with something to send
-  std::uint32_t window_us_ = 0;       // 0: it never waits
-  std::int64_t not_before_us_ = 0;    // what its last batch has cost is paid then
+  const Rule* rule_ = &backlog::kPlainRule;
+  std::uint32_t twos_ = 0;          // members of version 2
+  std::uint32_t next_ = 0;          // number of the next message
+  bool listed_ = false;             // in Rooms' list of those with something to send
+  std::uint32_t window_us_ = 0;     // 0: it never waits
+  std::int64_t not_before_us_ = 0;  // what its last batch has cost is paid then
 };
 
 // All rooms of one hub, found by id and by a small number, and the turn they take.
 class Rooms {
  public:
-  explicit Rooms(std::size_t rooms_max, std::map<std::string, Duration> hot_windows = {})
-      : rooms_max_(rooms_max), hot_windows_(std::move(hot_windows)) {}
+  // options: they outlive it.
+  explicit Rooms(const HubOptions& options)
+      : rooms_max_(options.rooms_max), hot_windows_(options.hot_windows), rules_(options.rules) {}
 
   Room& At(std::uint32_t number) { return slab_[number]; }
   const Room& At(std::uint32_t number) const { return slab_[number]; }
@@ -155,10 +158,11 @@ class Rooms {
   std::size_t BytesUsed() const;  // constant time; without what waits to be sent
 
  private:
-  std::uint32_t WindowOf(std::string_view id) const;
+  std::uint32_t WindowOf(std::string_view type) const;
 
-  std::size_t rooms_max_;
-  std::map<std::string, Duration> hot_windows_;
+  const std::size_t rooms_max_;
+  const std::map<std::string, Duration>& hot_windows_;
+  const Rules& rules_;
   std::size_t held_ = 0;   // sum of BytesHeld
   std::deque<Room> slab_;  // never moves a room
   std::vector<std::uint32_t> free_;

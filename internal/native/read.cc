@@ -111,6 +111,8 @@ void ReadManner(Fields& in, Push* out) {
   in.Flag("keep", &out->keep);
   if (out->keep && out->to != To::kMids) in.Refuse("keep", "goes with mids only");
   in.Flag("report", &out->report);
+  in.Text("conflate", &out->conflate, 128);
+  if (in.Has("conflate") && out->conflate.empty()) in.Refuse("conflate", "must not be empty");
   in.Texts("exclude_keys", &out->exclude_keys, kExcludedMax, kNameBytesMax);
   in.Ints("exclude_mids", &out->exclude_mids, kExcludedMax);
   in.Texts("exclude_platforms", &out->exclude_platforms, 16, 32);

@@ -44,6 +44,7 @@ enum class Sent : std::uint8_t {
   kSent,    // the kernel has all of it
   kQueued,  // some or all waits in the outbox
   kFull,    // outbox over its bound: nothing was taken
+  kBusy,    // SendFirst: something waits already, nothing was taken
   kGone,    // no such connection, or it is closing, or flushing before it closes
 };
 
@@ -103,7 +104,8 @@ class Connections {
   void StopListening();
 
   Sent Send(Slot slot, const SharedBytes& bytes);
-  Sent Send(Slot slot, std::string_view bytes);  // copies only what must wait
+  Sent Send(Slot slot, std::string_view bytes);         // copies only what must wait
+  Sent SendFirst(Slot slot, const SharedBytes& bytes);  // only if nothing waits before it
   // Closes at the end of this turn, after OnClose(kLocal); of very many in some turn soon.
   void Close(Slot slot);
   // Takes nothing more; when the outbox is empty tells the peer that this was all, waits until it

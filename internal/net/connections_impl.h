@@ -87,7 +87,7 @@ class Connections::Impl final : public Loop::Watcher {
 
   Result<std::uint16_t> Listen(const ListenOptions& options);
   void StopListening();
-  template <class Keep>
+  template <bool kFirst, class Keep>
   Sent Send(Slot slot, std::string_view bytes, Keep&& keep);
   void Close(Slot slot);
   void CloseAfterFlush(Slot slot, Duration linger);

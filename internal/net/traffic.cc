@@ -119,13 +119,14 @@ void Connections::Impl::OnEnd(Slot slot, Connection& c) {
 // ---- writing -------------------------------------------------------------------------------
 
 // keep() makes the bytes shared, and is called only if some must wait.
-template <class Keep>
+template <bool kFirst, class Keep>
 Sent Connections::Impl::Send(Slot slot, std::string_view bytes, Keep&& keep) {
   loop_.CheckOwner();
   if (!Alive(slot)) return Sent::kGone;
   if (bytes.empty()) return Sent::kSent;
   Connection& c = slab_[slot];
   if (c.outbox != nullptr) {
+    if (kFirst) return Sent::kBusy;
     if (c.outbox->bytes() + bytes.size() > options_.outbox_bytes_max) {
       ++tally_.refused_full;
       return Sent::kFull;
@@ -187,10 +188,13 @@ void Connections::Impl::ShutDown(Slot slot, Connection& c) {
 }
 
 Sent Connections::Send(Slot slot, const SharedBytes& bytes) {
-  return impl_->Send(slot, *bytes, [&] { return bytes; });
+  return impl_->Send<false>(slot, *bytes, [&] { return bytes; });
 }
 Sent Connections::Send(Slot slot, std::string_view bytes) {
-  return impl_->Send(slot, bytes, [&] { return Share(std::string(bytes)); });
+  return impl_->Send<false>(slot, bytes, [&] { return Share(std::string(bytes)); });
+}
+Sent Connections::SendFirst(Slot slot, const SharedBytes& bytes) {
+  return impl_->Send<true>(slot, *bytes, [&] { return bytes; });
 }
 
 }  // namespace encke::net

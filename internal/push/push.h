@@ -35,6 +35,7 @@ struct Push {
   std::vector<std::string> exclude_platforms;
   std::int64_t ttl_ms = 0;  // 0 = for ever
   bool report = false;
+  std::string conflate;  // name under which newer ones replace it where it waits
 
   std::string id;      // empty: a new one
   bool again = false;  // one of this id may have been accepted already

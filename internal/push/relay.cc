@@ -96,6 +96,7 @@ PushMsg MessageOf(const Push& push) {
     message.add_exclude_platforms(platform);
   if (push.ttl_ms > 0) message.set_expires_us(now_us + push.ttl_ms * 1000);
   message.set_report(push.report);
+  message.set_conflate(push.conflate);
   message.set_from_mid(push.from_mid);
   message.set_client_id(push.client_id);
   return message;

@@ -1,4 +1,4 @@
-// What Sessions does by the clock: slow clients, room counts, announcing and draining.
+// What Sessions does by the clock: room counts, announcing and draining.
 #include <algorithm>
 #include <limits>
 
@@ -30,22 +30,6 @@ void Sessions::Tick() {
     CheckSlow();
     Publish();
   }
-}
-
-// A session is slow from its first dropped push until its outbox was empty once.
-void Sessions::CheckSlow() {
-  const auto now = static_cast<std::uint32_t>(loop_.now_ms());
-  const auto limit = static_cast<std::uint32_t>(options_.session.slow_timeout.count());
-  std::erase_if(slow_, [this, now, limit](const Slow& entry) {
-    const bool here =
-        connections_.Alive(entry.slot) && connections_.Serial(entry.slot) == entry.serial;
-    if (!here) return true;
-    Session& s = slab_[entry.slot];
-    if (s.slow && now - s.slow_since < limit) return false;
-    if (s.slow) End(entry.slot, CloseReason::kSlow);
-    s.listed = false;
-    return true;
-  });
 }
 
 void Sessions::Report() {
@@ -82,7 +66,7 @@ void Sessions::Publish() {
   stats_.channels.Set(static_cast<std::int64_t>(hub_.size()));
   stats_.rooms.Set(static_cast<std::int64_t>(hub_.rooms()));
   stats_.session_bytes.Set(static_cast<std::int64_t>(slab_.BytesUsed()));
-  stats_.net_bytes.Set(static_cast<std::int64_t>(connections_.BytesUsed()));
+  stats_.net_bytes.Set(static_cast<std::int64_t>(connections_.BytesUsed() + line_bytes_));
   stats_.hub_bytes.Set(static_cast<std::int64_t>(hub_.BytesUsed()));
 }
 

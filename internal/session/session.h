@@ -21,6 +21,7 @@
 
 #include "api/logic.pb.h"
 
+#include "hub/hub.h"
 #include "net/connections.h"
 #include "session/close.h"
 #include "talk/guest.h"
@@ -73,6 +74,10 @@ struct Session {
   bool held : 1 = false;    // requests wait until earlier ones are answered
 
   bool ws() const { return transport == Transport::kWs || transport == Transport::kWss; }
+  hub::Format format() const {
+    if (guest) return ws() ? hub::Format::kWs2 : hub::Format::kTcp2;
+    return ws() ? hub::Format::kWs : hub::Format::kTcp;
+  }
 };
 static_assert(sizeof(Session) <= 64, "a million of these are held");
 

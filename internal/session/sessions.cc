@@ -9,11 +9,6 @@
 namespace encke::session {
 namespace {
 
-hub::Format FormatOf(const Session& s) {
-  if (s.guest) return s.ws() ? hub::Format::kWs2 : hub::Format::kTcp2;
-  return s.ws() ? hub::Format::kWs : hub::Format::kTcp;
-}
-
 log::RateLimit refusals(10);
 
 }  // namespace
@@ -135,7 +130,7 @@ void Sessions::Admit(net::Slot slot) {
   s.renew_at_s = NextRenewal();
   s.address = parts_.addresses.Enter(pending->address);
   s.stage = Stage::kReady;
-  hub_.Enter(slot, FormatOf(s), Key(answer.key()),
+  hub_.Enter(slot, s.format(), Key(answer.key()),
              {answer.accepts().begin(), answer.accepts().end()});
   const uplink::AskId self{options_.index, slot, connections_.Serial(slot)};
   for (const hub::Home& other : parts_.directory.Put(answer.key(), {options_.index, slot})) {
@@ -180,7 +175,10 @@ bool Sessions::Join(net::Slot slot, const std::string& room) {
     stats_.rooms_refused.Add();
     return false;
   }
-  if (!old.empty()) --moved_[old];
+  if (!old.empty()) {
+    --moved_[old];
+    LeaveLine(slot, old);
+  }
   ++moved_[room];
   return true;
 }
@@ -190,6 +188,7 @@ void Sessions::LeaveRoom(net::Slot slot) {
   if (old.empty()) return;
   --moved_[old];
   hub_.LeaveRoom(slot);
+  LeaveLine(slot, old);
 }
 
 void Sessions::Move(net::Slot slot, const wire::Package& request) {
@@ -263,35 +262,6 @@ void Sessions::OnDeadline(net::Slot slot) {
   End(slot, admitted ? CloseReason::kHeartbeatTimeout : CloseReason::kHandshakeTimeout);
 }
 
-void Sessions::OnDrained(net::Slot slot) {
-  Session& s = slab_[slot];
-  s.slow = false;
-  if (s.guest && s.stage == Stage::kReady) talks_.OnDrained(slot);
-  if (!s.paused) return;
-  s.paused = false;
-  connections_.Resume(slot);
-}
-
-hub::Taken Sessions::Send(hub::Slot slot, const SharedBytes& bytes, std::size_t messages) {
-  switch (connections_.Send(slot, bytes)) {
-    case net::Sent::kSent:
-      return hub::Taken::kSent;
-    case net::Sent::kQueued:
-      return hub::Taken::kQueued;
-    case net::Sent::kGone:
-      stats_.dropped_gone.Add(messages);
-      return hub::Taken::kDropped;
-    case net::Sent::kFull:
-      break;
-  }
-  stats_.dropped_slow.Add(messages);
-  Session& s = slab_[slot];
-  if (!s.slow) s.slow_since = static_cast<std::uint32_t>(loop_.now_ms());
-  if (!s.listed) slow_.push_back({slot, connections_.Serial(slot)});
-  s.slow = s.listed = true;
-  return hub::Taken::kDropped;
-}
-
 // ---- the end ------------------------------------------------------------------------------------
 
 void Sessions::OnClose(net::Slot slot, net::CloseCause cause) {
@@ -303,6 +273,9 @@ void Sessions::OnClose(net::Slot slot, net::CloseCause cause) {
   stats_.open[static_cast<std::size_t>(s.transport)].Add(-1);
   log::Debug("session.close shard={} slot={} mid={} why={}", options_.index, slot, s.mid,
              RowOf(s.reason).name);
+  WithLine(slot, [this, slot](backlog::Backlog& line) {
+    line.Clear([this, slot](const auto& push, backlog::Why why) { Lose(slot, push, why); });
+  });
   if (hub_.Has(slot)) {
     Leave(slot);
   } else if (s.pending && !s.pending->answer.key().empty()) {

@@ -5,9 +5,13 @@
 // nothing more is read from it.  The replies of one read leave in one send.  A client that does not
 // read its replies is not read either.
 //
+// What rooms with policies of their own push waits in a backlog when the outbox is in use: in one
+// line for each slow client, which is fed into the outbox piece by piece.
+//
 // Owner    Shard.
 // Thread   the shard's.
-// Limit    net's connections_max; input and outbox per connection are bounded by net.
+// Limit    net's connections_max; input and outbox per connection are bounded by net; a backlog by
+//          what the outbox leaves of the same bound.
 
 #include <array>
 #include <cstddef>
@@ -20,6 +24,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "backlog/backlog.h"
 #include "base/clock.h"
 #include "downlink/interest.h"
 #include "hub/directory.h"
@@ -124,7 +129,11 @@ class Sessions final : public net::Handler, public hub::Sink, public talk::Host 
   void OnDeadline(net::Slot slot) override;
   void OnDrained(net::Slot slot) override;
   // hub::Sink
-  hub::Taken Send(hub::Slot slot, const SharedBytes& bytes, std::size_t messages) override;
+  hub::Taken Send(hub::Slot slot,
+                  const SharedBytes& bytes,
+                  std::size_t messages,
+                  const hub::Rule& rule) override;
+  hub::Taken Wait(hub::Slot slot, const backlog::ItemPtr& push) override;
   bool Excluded(hub::Slot slot, const hub::Extras& extras) override;
   void Missed(hub::Slot slot, const hub::Miss& miss) override;
   // talk::Host
@@ -179,8 +188,17 @@ class Sessions final : public net::Handler, public hub::Sink, public talk::Host 
   bool Renew(net::Slot slot);
   std::uint32_t NextRenewal();
 
-  // paced.cc
+  // slow.cc
+  hub::Taken Refuse(net::Slot slot, hub::Policy policy, std::size_t messages);
+  void MarkSlow(net::Slot slot);
   void CheckSlow();
+  void Feed(net::Slot slot);
+  // Something is done with its backlog, if it has one.
+  void WithLine(net::Slot slot, const std::function<void(backlog::Backlog&)>& work);
+  void LeaveLine(net::Slot slot, std::string_view room);
+  void Lose(net::Slot slot, const backlog::Item& push, backlog::Why why);
+
+  // paced.cc
   void Report();
   void WalkOn(Walk& walk, int rate, const std::function<bool(net::Slot)>& visit);
   void Publish();
@@ -197,7 +215,9 @@ class Sessions final : public net::Handler, public hub::Sink, public talk::Host 
   std::string replies_;               // of the slot at hand, until its read is done
   net::Slot replies_slot_ = 0;
   std::vector<Slow> slow_;
-  std::unordered_map<std::string, std::int32_t> moved_;  // room -> came minus went, since Report
+  std::unordered_map<net::Slot, backlog::Backlog> lines_;  // none is empty
+  std::size_t line_bytes_ = 0;                             // of all of them
+  std::unordered_map<std::string, std::int32_t> moved_;    // room -> came minus went, since Report
   Walk announce_, drain_;
   bool draining_ = false;
   bool hurry_ = false;

@@ -7,6 +7,7 @@
 
 #include <array>
 
+#include "backlog/rules.h"
 #include "base/metrics.h"
 #include "session/close.h"
 #include "session/ops.h"
@@ -24,7 +25,9 @@ struct ShardStats {
   Counter skipped;           // packages before auth
   std::array<Counter, kOpRows> requests;
   std::array<Counter, kCloseReasons> closed;
-  Counter dropped_slow, dropped_gone;  // pushes, by why the connection did not get them
+  // Pushes, by why the connection did not get them; those that found a full queue by its policy.
+  std::array<Counter, backlog::kPolicies> dropped_slow;
+  Counter dropped_conflated, dropped_gone;
   Counter upstream_dropped;
   Counter rooms_refused;
   Counter renewals;

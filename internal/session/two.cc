@@ -52,13 +52,13 @@ void Sessions::Hold(hub::Slot slot, bool held) {
 }
 
 void Sessions::LeaveRoom(net::Slot slot, const std::string& room) {
-  if (hub_.LeaveRoom(slot, room)) --moved_[room];
+  if (!hub_.LeaveRoom(slot, room)) return;
+  --moved_[room];
+  LeaveLine(slot, room);
 }
 
 void Sessions::End(hub::Slot slot, talk::Ending why) {
   switch (why) {
-    case talk::Ending::kSlow:
-      return End(slot, CloseReason::kSlow);
     case talk::Ending::kUnread:
       return End(slot, CloseReason::kRepliesUnread);
     case talk::Ending::kSecondConnect:

@@ -15,6 +15,17 @@ std::uint64_t RandomBoot() {
   return std::uint64_t{random()} << 32 | random();
 }
 
+// Policies may give up older pushes after newer ones.  Of several epochs the last is told: whoever
+// syncs learns the rest.
+void Add(const hub::Miss& miss, Lost* lost) {
+  lost->pushes += miss.lost;
+  if (miss.from == 0) return;
+  const bool same = lost->epoch == miss.epoch && lost->from > 0;
+  lost->from = same ? std::min(lost->from, miss.from) : miss.from;
+  lost->to = same ? std::max(lost->to, miss.to) : miss.to;
+  lost->epoch = miss.epoch;
+}
+
 template <class List, class Value>
 bool Contains(const List& list, const Value& value) {
   return std::find(list.begin(), list.end(), value) != list.end();
@@ -123,9 +134,6 @@ bool Talks::Excluded(hub::Slot slot, const hub::Extras& extras) const {
 }
 
 void Talks::Missed(hub::Slot slot, const hub::Miss& miss) {
-  const auto policy = options_.slow.find(TypeOf(miss.room));
-  const bool keep = policy != options_.slow.end() && policy->second == Slow::kKeep;
-  if (miss.why == hub::Miss::Why::kSlow && keep) return host_.End(slot, Ending::kSlow);
   Guest* guest = host_.GuestOf(slot);
   if (guest == nullptr) return;
   client::Gap gap;
@@ -138,12 +146,7 @@ void Talks::Missed(hub::Slot slot, const hub::Miss& miss) {
   const bool excluded = miss.why == hub::Miss::Why::kExcluded;
   if (excluded && host_.Say(slot, wire::kOpGap, 0, gap.SerializeAsString()))
     return stats_.excluded_told.Add();
-  Lost& lost = guest->gaps[gap.room()];
-  lost.pushes += miss.lost;
-  lost.to = miss.to;
-  if (lost.epoch == miss.epoch && lost.from > 0) return;
-  lost.epoch = miss.epoch;
-  lost.from = miss.from;
+  Add(miss, &guest->gaps[gap.room()]);
 }
 
 void Talks::TellGaps(hub::Slot slot) {

@@ -39,12 +39,6 @@ constexpr std::uint32_t ShardOf(std::uint64_t id) {
   return static_cast<std::uint32_t>(id >> (64 - kShardBits));
 }
 
-// What becomes of a client that does not read fast enough.
-enum class Slow : std::uint8_t {
-  kDropNew,  // what does not fit is dropped, counted and told
-  kKeep,     // nothing may be dropped: the connection is closed, the client comes back and syncs
-};
-
 struct TalkOptions {
   std::size_t rooms_max = 100;
   std::size_t requests_max = 32;
@@ -53,8 +47,7 @@ struct TalkOptions {
   std::size_t sync_bytes_max = std::size_t{256} * 1024;
   double publish_rate = 20;  // a second
   double publish_burst = 40;
-  std::map<std::string, Slow, std::less<>> slow;  // by room type; others: kDropNew
-  std::string server;                             // our name
+  std::string server;  // our name
   std::function<std::int64_t()> wall_us = &WallUs;
 };
 
@@ -68,7 +61,7 @@ struct TalkStats {
   Counter answers_late;  // from logic, for a client that left
 };
 
-enum class Ending : std::uint8_t { kSlow, kUnread, kSecondConnect };
+enum class Ending : std::uint8_t { kUnread, kSecondConnect };
 
 class Host {
  public:

@@ -32,7 +32,9 @@ struct Logic final : uplink::LogicPort {
 };
 
 struct NoSink final : hub::Sink {
-  hub::Taken Send(hub::Slot, const SharedBytes&, std::size_t) override { return hub::Taken::kSent; }
+  hub::Taken Send(hub::Slot, const SharedBytes&, std::size_t, const hub::Rule&) override {
+    return hub::Taken::kSent;
+  }
 };
 
 struct OneClient final : talk::Host {

@@ -8,8 +8,8 @@ from cluster import wait_until
 from native import Api
 from two_client import PUSH, two
 
-PARTS = {"sent", "queued", "dropped_slow", "dropped_overflow", "excluded", "filtered", "expired",
-         "unknown"}
+PARTS = {"sent", "queued", "dropped_slow", "dropped_conflated", "dropped_overflow", "excluded",
+         "filtered", "expired", "unknown"}
 # Not of connections: how many pushes logic took, how many targets were nowhere, how many inboxes it
 # is in and how many devices acknowledged it.
 LOGIC = {"accepted", "unrouted", "kept", "acknowledged"}

@@ -4,6 +4,7 @@
 #include <regex>
 #include <sstream>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "comet/process.h"
@@ -74,6 +75,46 @@ TEST(Config, EveryKeyIsInTheShippedFile) {
     EXPECT_TRUE(std::regex_search(yaml, line)) << (*at)[1] << "." << (*at)[2];
   }
   EXPECT_GT(keys, 40);
+}
+
+// A file that says this, and nothing else.
+Result<CometConfig> Loaded(const std::string& text) {
+  const std::string path = testing::TempDir() + "comet_config_test.yaml";
+  std::ofstream(path) << text;
+  return LoadConfig(path);
+}
+
+TEST(Config, PoliciesForSlowClientsAreByTypeAndOperation) {
+  const auto config = Loaded(
+      "rooms:\n  live: {slow: latest, slow_ops: {1001: keep, 1002: drop_new}}\n"
+      "  group: {slow: keep}\n  \"*\": {slow_ops: {7: drop_old}}\n");
+  ASSERT_TRUE(config) << config.error().text;
+  using backlog::Policy;
+  const backlog::Rules& rules = config->shard.hub.rules;
+  EXPECT_EQ(rules.Of("live").Of(1000), Policy::kLatest);
+  EXPECT_EQ(rules.Of("live").Of(1001), Policy::kKeep);
+  EXPECT_EQ(rules.Of("live").Of(1002), Policy::kDropNew);
+  EXPECT_EQ(rules.Of("group").Of(1000), Policy::kKeep);
+  EXPECT_EQ(rules.Of("other").Of(7), Policy::kDropOld);
+  EXPECT_EQ(rules.Of("other").Of(8), Policy::kDropNew);
+}
+
+TEST(Config, APolicyThatDoesNotExistIsNamedWithItsKey) {
+  const auto text = [](const std::string& file) {
+    const auto config = Loaded(file);
+    return config ? "was taken" : config.error().text;
+  };
+  EXPECT_THAT(text("rooms:\n  live: {slow: newest}\n"),
+              testing::EndsWith(":2: rooms.live.slow: \"newest\" is not one of: drop_new, keep, "
+                                "drop_old, latest"));
+  EXPECT_THAT(text("rooms:\n  live:\n    slow_ops: {1000: no}\n"),
+              testing::HasSubstr(":3: rooms.live.slow_ops.1000: \"no\" is not one of: "));
+  EXPECT_THAT(text("rooms:\n  live: {slow_ops: {chat: keep}}\n"),
+              testing::EndsWith("rooms.live.slow_ops.chat: is not an operation"));
+  EXPECT_THAT(text("rooms:\n  live: {slow_ops: keep}\n"),
+              testing::HasSubstr("rooms.live.slow_ops: \"\" must be a table"));
+  EXPECT_THAT(text("rooms:\n  live: {fast: keep}\n"),
+              testing::EndsWith("rooms.live.fast: unknown key"));
 }
 
 TEST(Config, TheRegistryIsToldWhereJobsDial) {

@@ -98,10 +98,24 @@ TEST(Reports, EntriesOfOnePushAreToldTogether) {
   EXPECT_EQ(news[0].counts().at("sent"), 2U);
 }
 
+TEST(Reports, WhoWaitedAndWasDroppedIsNews) {
+  Reports reports;
+  const auto fate = reports.Open("a");
+  ++fate->queued;
+  EXPECT_EQ(reports.Collect(1)[0].counts().at("queued"), 1U);
+  --fate->queued;
+  ++fate->conflated;
+  const auto news = reports.Collect(2);
+  ASSERT_EQ(news.size(), 1U);
+  EXPECT_EQ(news[0].counts().at("queued"), 0U);
+  EXPECT_EQ(news[0].counts().at("dropped_conflated"), 1U);
+  EXPECT_EQ(news[0].counts().at("matched"), 1U);
+}
+
 TEST(Reports, TheOldestIsForgottenAndQuietOnesToo) {
   Reports reports(2);
   reports.Open("a");
-  const auto fate = reports.Open("b");
+  auto fate = reports.Open("b");
   reports.Open("c");
   EXPECT_EQ(reports.forgotten().value(), 1U);
   EXPECT_EQ(reports.Collect(1).size(), 2U);
@@ -109,7 +123,11 @@ TEST(Reports, TheOldestIsForgottenAndQuietOnesToo) {
   EXPECT_EQ(reports.Collect(2).size(), 1U);
   EXPECT_TRUE(reports.Collect(Reports::kQuietMs + 10).empty());
   ++fate->sent;
-  EXPECT_TRUE(reports.Collect(Reports::kQuietMs + 20).empty()) << "it was forgotten";
+  EXPECT_EQ(reports.Collect(Reports::kQuietMs + 20).size(), 1U) << "it was still under way";
+  const std::weak_ptr<hub::Fate> forgotten = fate;
+  fate.reset();
+  EXPECT_TRUE(reports.Collect(2 * Reports::kQuietMs + 30).empty());
+  EXPECT_TRUE(forgotten.expired());
 }
 
 }  // namespace

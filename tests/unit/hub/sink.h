@@ -49,7 +49,10 @@ class RecordingSink final : public Sink {
     std::size_t messages;
   };
 
-  Taken Send(Slot slot, const SharedBytes& bytes, std::size_t messages) override {
+  Taken Send(Slot slot,
+             const SharedBytes& bytes,
+             std::size_t messages,
+             const Rule& /*rule*/) override {
     sent.push_back({slot, bytes, messages});
     if (on_send) on_send(slot);
     return slow.contains(slot) ? Taken::kDropped : Taken::kSent;

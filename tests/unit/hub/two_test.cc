@@ -48,7 +48,10 @@ std::string Read(std::string_view bytes) {
 
 class TwoSink final : public Sink {
  public:
-  Taken Send(Slot slot, const SharedBytes& bytes, std::size_t messages) override {
+  Taken Send(Slot slot,
+             const SharedBytes& bytes,
+             std::size_t messages,
+             const Rule& /*rule*/) override {
     story += std::to_string(slot) + " <-" + Read(*bytes) + "\n";
     delivered += messages;
     return slow.contains(slot) ? Taken::kDropped : Taken::kSent;
@@ -189,6 +192,66 @@ TEST_F(Two, AnInboxIsNotFilteredForVersionTwo) {
   EXPECT_EQ(hub.PushKey(2, push), Pushed::kQueued);
   push.what.seq = 0;
   EXPECT_EQ(hub.PushKey(2, push), Pushed::kFiltered);
+}
+
+// Who is busy gets nothing at once.
+class BusySink final : public Sink {
+ public:
+  Taken Send(Slot, const SharedBytes&, std::size_t, const Rule&) override { return Taken::kBusy; }
+  Taken Wait(Slot slot, const backlog::ItemPtr& item) override {
+    story += std::to_string(slot) + " waits" + Read(item->package) + " " +
+             backlog::kPolicyNames[static_cast<int>(item->policy)] + " \"" + item->name + "\" " +
+             std::to_string(item->seq) + "\n";
+    return refuse ? Taken::kDropped : Taken::kQueued;
+  }
+  void Missed(Slot slot, const Miss& miss) override {
+    story += std::to_string(slot) + " missed " + std::string(miss.room) + "/" +
+             std::to_string(miss.from) + "\n";
+  }
+  std::string Story() { return std::exchange(story, {}); }
+  std::string story;
+  bool refuse = false;
+};
+
+TEST(TwoBusy, ABatchIsTakenApartForWhoCannotTakeIt) {
+  HubOptions options;
+  options.rules.Set("r", {.policy = Policy::kDropOld, .ops = {{7, Policy::kLatest}}});
+  options.rules.Set("user", {.policy = Policy::kLatest});
+  BusySink sink;
+  Hub hub(options, sink);
+  const auto flushed = [&] {
+    while (hub.Flush(1000)) {
+    }
+    return sink.Story();
+  };
+  hub.Enter(1, Format::kTcp, Key("k"), {1000});
+  hub.Enter(2, Format::kWs2, Key("l"), {1000});
+  hub.Join(1, RoomId("r://1"));
+  hub.PushRoom("r://1", {.what = {.op = 1000, .body = "a", .epoch = 5, .seq = 1}});
+  hub.Join(2, RoomId("r://1"));  // came when a batch had begun
+  hub.PushRoom("r://1", {.what = {.op = 7, .body = "b", .epoch = 5, .seq = 2}, .conflate = "n"});
+  hub.PushRoom("r://1", 1000, "c");
+  EXPECT_EQ(flushed(),
+            "1 waits v1:a drop_old \"\" 1\n"
+            "1 waits v1:b latest \"7 r://1 n\" 2\n"
+            "1 waits v1:c drop_old \"\" 0\n"
+            "2 waits r://1@5/2:b latest \"7 r://1 n\" 2\n"
+            "2 waits r://1@/:c drop_old \"\" 0\n");
+  EXPECT_EQ(hub.counts().deliveries.value(), 5U);
+  sink.refuse = true;
+  hub.PushRoom("r://1", {.what = {.op = 1000, .body = "d", .epoch = 5, .seq = 3}});
+  hub.PushRoom("r://1", {.what = {.op = 1000, .body = "e", .epoch = 5, .seq = 4}});
+  hub.LeaveRoom(1);
+  EXPECT_EQ(flushed(),
+            "2 waits r://1@5/3:d drop_old \"\" 3\n2 missed r://1/3\n"
+            "2 waits r://1@5/4:e drop_old \"\" 4\n2 missed r://1/4\n");
+  EXPECT_EQ(hub.counts().dropped.value(), 2U);
+  EXPECT_EQ(hub.PushKey(1, 1000, "f"), Pushed::kDropped);
+  EXPECT_EQ(flushed(), "1 waits v1:f latest \"1000 user \" 0\n");
+  hub.PushAll(1000, "g", 0, nullptr);
+  EXPECT_EQ(flushed(),
+            "1 waits v1:g drop_new \"\" 0\n"
+            "2 waits @/:g drop_new \"\" 0\n2 missed /0\n");
 }
 
 TEST(TwoExpiry, ABroadcastEndsWhenItsTimeIsOver) {

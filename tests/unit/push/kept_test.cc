@@ -188,6 +188,7 @@ TEST_F(KeptTest, WhatTheCallerSaidIsOnTheLog) {
   push.exclude_platforms = {"web"};
   push.ttl_ms = 1000;
   push.report = true;
+  push.conflate = "price";
   push.from_mid = 5;
   push.client_id = "c";
   relay.Accept(push, Note());
@@ -197,6 +198,7 @@ TEST_F(KeptTest, WhatTheCallerSaidIsOnTheLog) {
   EXPECT_EQ(last.exclude_platforms(0), "web");
   EXPECT_EQ(last.expires_us(), last.accepted_us() + 1'000'000);
   EXPECT_TRUE(last.report());
+  EXPECT_EQ(last.conflate(), "price");
   EXPECT_EQ(last.from_mid(), 5);
   EXPECT_EQ(last.client_id(), "c");
 }

@@ -313,7 +313,7 @@ TEST(Pushes, ASlowClientLosesThemCountedAndIsClosedAtLast) {
     ASSERT_TRUE(world.Until([&] { return quick->Hear().size() == pushed; }));
     world.Turn();
   }
-  EXPECT_GT(world.sessions->stats().dropped_slow.value(), 0u);
+  EXPECT_GT(world.sessions->stats().dropped_slow[0].value(), 0u);
   EXPECT_EQ(world.closed(CloseReason::kSlow), 1u);
   EXPECT_TRUE(world.Closes(*slow));
   EXPECT_FALSE(quick->Closed());

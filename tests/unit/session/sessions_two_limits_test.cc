@@ -75,7 +75,7 @@ TEST(SessionsTwo, ARoomOfTypeKeepClosesWhoIsTooSlowForIt) {
   ShardOptions options;
   options.net.outbox_bytes_max = 32 * 1024;
   options.net.sndbuf_bytes = 4096;
-  options.talk.slow["keep"] = talk::Slow::kKeep;
+  options.hub.rules.Set("keep", {.policy = backlog::Policy::kKeep});
   TwoWorld world(options);
   auto two = world.Two("k1", {"keep://1"}, 0, false, 4096);
   auto one = world.Tcp("k2", "keep://1", 4096);
