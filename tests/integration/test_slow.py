@@ -64,8 +64,8 @@ def slow_two(place, via, mid, room):
     return client, client.connect(mid, [room])
 
 
-def push_many(place, api, room, **fields):
-    """Until the comet has had all of them."""
+def push_many(place, api, room, until=None, **fields):
+    """Until the comet has had all of them, or something else is so."""
     def routed():
         return place.comets[0].metric('encke_comet_pushes_total{kind="room"}')
     before = routed()
@@ -73,7 +73,7 @@ def push_many(place, api, room, **fields):
     for i in range(MANY):
         more = {name: value(i) for name, value in fields.items()}
         ids.append(api.push(**{"room": room, "body": f"{i} {PADDING}", **more})["id"])
-    wait_until(lambda: routed() == before + MANY, 10, "the comet has them")
+    wait_until(until or (lambda: routed() == before + MANY), 10, "the comet has them")
     return ids
 
 
@@ -127,10 +127,9 @@ def test_slow_drop_old_keeps_the_newest(place, api, dropped, transport):
     slow = slow_one(place, transport, 2, room)
     push_many(place, api, room)
     got = read_all(slow)
-    lost = int(dropped("drop_old"))
-    hole = next(i for i, number in enumerate(got) if number != i)
-    assert got == [*range(hole), *range(hole + lost, MANY)], "one hole, not at the end"
-    assert lost > 0 and got[-1] == MANY - 1
+    assert got == sorted(set(got)) and got[:3] == [0, 1, 2]
+    assert got[-10:] == list(range(MANY - 10, MANY)), "the newest"
+    assert len(got) < MANY / 2 and len(got) + dropped("drop_old") == MANY
 
 
 def test_slow_drop_new_keeps_the_oldest(place, api, dropped, transport):
@@ -138,20 +137,20 @@ def test_slow_drop_new_keeps_the_oldest(place, api, dropped, transport):
     slow = slow_one(place, transport, 3, room)
     push_many(place, api, room)
     got = read_all(slow)
-    assert got == list(range(len(got)))
-    assert 0 < len(got) < MANY and len(got) + dropped("drop_new") == MANY
+    assert got == sorted(set(got))
+    assert got[:10] == list(range(10)), "the oldest"
+    assert len(got) < MANY / 2 and len(got) + dropped("drop_new") == MANY
 
 
 def test_slow_keep_ends_the_connection(place, api, dropped, transport):
     room = f"keep://one-{transport}"
     slow = slow_one(place, transport, 4, room)
-    push_many(place, api, room)
+    push_many(place, api, room, lambda: dropped("keep") > 0)
     with pytest.raises(Closed):
         while slow.fill(10):
             pass
     got = numbers(p.body for p in slow.pushes)
     assert got == list(range(len(got))), "and nothing is missing before that"
-    assert dropped("keep") > 0
 
 
 def test_slow_policies_are_by_operation(place, api, dropped):
@@ -166,10 +165,11 @@ def test_slow_policies_are_by_operation(place, api, dropped):
     assert dropped("conflated") > 0 and dropped("drop_new") > 0
 
 
-def test_slow_an_operation_may_be_too_dear_to_lose(place, api):
+def test_slow_an_operation_may_be_too_dear_to_lose(place, api, dropped):
     room = "mixed://dear"
     slow = slow_one(place, "ws", 6, room)
-    push_many(place, api, room, op=lambda i: 1008 if i > 200 else 1000)
+    push_many(place, api, room, lambda: dropped("keep") > 0,
+              op=lambda i: 1008 if i > 200 else 1000)
     with pytest.raises(Closed):
         while slow.fill(10):
             pass
@@ -198,25 +198,25 @@ def test_slow_v2_without_names_gets_the_newest_of_each_operation(place, api):
 def test_slow_v2_fetches_what_a_room_with_history_dropped(place, api, dropped, transport):
     room = f"group://two-{transport}"
     slow, reply = slow_two(place, transport, 9, room)
-    epoch = 0
     push_many(place, api, room)
-    pushes, gap = {}, None
-    while gap is None or len(pushes) + gap.lost < MANY:
-        assert slow.fill(10), (len(pushes), gap)
+    pushes, gaps, lost = {}, [], 0
+    while len(pushes) + lost < MANY:
+        assert slow.fill(10), (len(pushes), gaps)
         for op, _, message in slow.heard:
             if op == PUSH:
                 pushes[message.seq] = message.body
                 epoch = message.epoch
             elif op == GAP:
-                assert gap is None, "one hole, one gap"
-                gap = message
+                gaps.append(message)
+                lost += message.lost
         slow.heard.clear()
-    first, last = getattr(gap, "from"), gap.to
-    assert (gap.room, gap.epoch, gap.lost) == (room, epoch, last - first + 1)
-    assert gap.lost == dropped("drop_old")
-    assert sorted(pushes) == [*range(1, first), *range(last + 1, MANY + 1)]
-    through = first - 1
-    while through < last:
+    missing = set(range(1, MANY + 1)) - set(pushes)
+    assert len(missing) == lost == dropped("drop_old") > MANY / 2
+    assert {(gap.room, gap.epoch) for gap in gaps} == {(room, epoch)}
+    told = set().union(*(range(getattr(gap, "from"), gap.to + 1) for gap in gaps))
+    assert missing <= told
+    through = min(missing) - 1
+    while through < max(missing):
         answer = slow.ask(SYNC, room=room, epoch=epoch, after=through)
         pushes |= {p.seq: p.body for p in answer.pushes}
         through = answer.through
@@ -224,10 +224,10 @@ def test_slow_v2_fetches_what_a_room_with_history_dropped(place, api, dropped, t
     assert reply.rooms[0].kept
 
 
-def test_slow_v2_of_a_room_that_keeps_is_told_why_it_must_go(place, api):
+def test_slow_v2_of_a_room_that_keeps_is_told_why_it_must_go(place, api, dropped):
     room = "keep://two"
     slow, _ = slow_two(place, "tcp", 10, room)
-    push_many(place, api, room)
+    push_many(place, api, room, lambda: dropped("keep") > 0)
     with pytest.raises(Closed):
         while slow.fill(10):
             pass
