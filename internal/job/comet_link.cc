@@ -192,7 +192,7 @@ CometLink::Put CometLink::Offer(const SharedMessage& message, double rate) {
     }
     return verdict;
   });
-  if (kick) kick->Kick();
+  if (kick) kick->KickHere();
   return put;
 }
 

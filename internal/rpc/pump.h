@@ -28,13 +28,14 @@ class Pump : public StreamHandle, public std::enable_shared_from_this<Pump<Out, 
   using User = StreamUser<Out, In>;
 
   void Kick() override {
-    const bool mine = state_.With([](State& s) {
-      s.wanted = true;
-      if (!s.attached || s.busy || s.closed) return false;
-      return s.busy = true;
-    });
     // Not here: the caller may hold a lock that Fill takes.
-    if (mine) PullSoon();
+    if (Want()) PullSoon();
+  }
+
+  void KickHere() override {
+    if (!Want()) return;
+    if (MonotonicUs() < next_us_) return PullSoon();
+    Pull();
   }
 
   void Close() override { Shut("closed here", /*broken=*/false); }
@@ -125,6 +126,15 @@ class Pump : public StreamHandle, public std::enable_shared_from_this<Pump<Out, 
     bool done = false;
     std::string why;
   };
+
+  // True: `busy` is the caller's.
+  bool Want() {
+    return state_.With([](State& s) {
+      s.wanted = true;
+      if (!s.attached || s.busy || s.closed) return false;
+      return s.busy = true;
+    });
+  }
 
   // The caller owns `busy`.  A first message leaves at once, those behind it as one: each costs
   // some ten wake-ups on its way.

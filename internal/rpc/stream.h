@@ -11,6 +11,7 @@
 //          OnMessage may overlap.  They must not destroy a Server and must not wait for long (a
 //          small machine has two such threads for all streams); only the server end's OnMessage
 //          may, it has a thread of its own.
+//          Fill also on that of KickHere.
 //          Kick, Close: any thread, any time, also with a lock held that Fill takes.
 // Limit    one message in flight each way; the bytes that wait belong to the user's bound.
 
@@ -37,6 +38,8 @@ class StreamHandle {
  public:
   virtual ~StreamHandle() = default;
   virtual void Kick() = 0;
+  // For who holds no such lock: Fill may come on this thread, before it returns.  Saves a wake-up.
+  virtual void KickHere() { Kick(); }
   // What was filled before still leaves; Fill is not called again, OnMessage may be until OnClosed.
   // A peer that does not take its part in the goodbye is cut off after a second.
   virtual void Close() = 0;

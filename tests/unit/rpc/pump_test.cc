@@ -111,6 +111,21 @@ TEST_F(PumpTest, WhatGathersDuringAWriteLeavesAsOneMessage) {
   Finish();
 }
 
+TEST_F(PumpTest, KickHereWritesOnTheCallersThread) {
+  end->Attach(user);
+  user->Add("a");
+  end->KickHere();
+  EXPECT_FALSE(end->idle());  // nothing else had to run
+  EXPECT_EQ(end->WaitWrite(), "a");
+  user->Add("b");
+  end->KickHere();
+  EXPECT_TRUE(end->idle());  // one write in flight, never two
+  end->OnWritten(true);
+  EXPECT_EQ(end->WaitWrite(), "b");
+  end->OnWritten(true);
+  Finish();
+}
+
 TEST_F(PumpTest, TheGoodbyeWaitsForTheWriteInFlight) {
   end->Attach(user);
   user->Add("a");
