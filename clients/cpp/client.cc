@@ -107,7 +107,7 @@ bool Client::Say(Publish publish) {
 
 void Client::Acknowledge() {
   const auto inbox = timelines_.find(inbox_);
-  if (!up_ || inbox == timelines_.end() || inbox->second.cursor().epoch() == 0) return;
+  if (!up_ || inbox == timelines_.end() || inbox->second.cursor().seq() == 0) return;
   Ack ack;
   ack.set_epoch(inbox->second.cursor().epoch());
   ack.set_seq(inbox->second.cursor().seq());

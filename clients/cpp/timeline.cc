@@ -102,8 +102,6 @@ void Timeline::Take(std::uint64_t epoch, std::uint64_t seq, const Push* push) {
     seq_ = seq - 1;
     placed_ = true;
   }
-  // Nothing was ever said when we came: the first number follows, whatever the epoch.
-  if (state_ == State::kLive && epoch_ == 0 && seq_ == 0 && seq == 1) epoch_ = epoch;
   if (placed_ && epoch == epoch_ && seq <= seq_) return;  // a repeat
   if (epoch != held_epoch_) held_.clear();
   held_epoch_ = epoch;
@@ -142,14 +140,14 @@ void Timeline::OnSync(const SyncReply& reply) {
     failed_ = true;  // until Retry, or the next head
     return;
   }
-  if (MustReload(reply)) {
+  if (reply.reload()) {
     epoch_ = reply.epoch();
     seq_ = reply.pushes().empty() ? reply.through() : reply.pushes(0).seq() - 1;
     began_ = 0;
     placed_ = true;
     events_.reload();
-  } else if (reply.epoch() != epoch_) {  // we had none
-    epoch_ = reply.epoch();
+  } else {
+    epoch_ = reply.epoch();  // the same, or another name of it while it was empty
   }
   for (const Push& push : reply.pushes())
     if (push.seq() > seq_) Deliver(push.seq(), push);
@@ -163,11 +161,6 @@ void Timeline::OnSync(const SyncReply& reply) {
   state_ = State::kLive;
   const bool moved = seq_ != began_;
   if (again_ || (moved && Behind() && head_epoch_ == epoch_)) StartSync();
-}
-
-// A room that was empty when we joined begins with number 1: if that is gone, it is a hole.
-bool Timeline::MustReload(const SyncReply& reply) const {
-  return reply.reload() || (epoch_ == 0 && reply.epoch() > 0 && reply.oldest() > seq_ + 1);
 }
 
 void Timeline::Retry() {

@@ -52,7 +52,6 @@ class Timeline {
   void Deliver(std::uint64_t seq, const std::optional<Push>& push);
   void DeliverHeld();
   void StartSync();
-  bool MustReload(const SyncReply& reply) const;
   bool Behind() const;  // something is known that is not done
 
   const std::string room_;

@@ -100,13 +100,13 @@ export class Timeline {
       this.#failed = true;
       return;
     }
-    if (this.#mustReload(reply)) {
+    if (reply.reload) {
       const [first] = reply.pushes;
       this.#place(reply.epoch, first ? first.seq - 1 : reply.through);
       this.#began = 0;
       this.#reload();
     } else {
-      this.#epoch = reply.epoch; // we had none, or the same
+      this.#epoch = reply.epoch; // the same, or another name of it while it was empty
     }
     for (const push of reply.pushes) {
       if (this.#state === SYNCING && push.seq > this.#seq) this.#deliver(push.seq, push);
@@ -138,11 +138,6 @@ export class Timeline {
     this.#placed = true;
   }
 
-  /** A room that was empty when we joined begins with number 1: if that is gone, it is a hole. */
-  #mustReload(reply) {
-    return reply.reload || (this.#epoch === 0 && reply.epoch > 0 && reply.oldest > this.#seq + 1);
-  }
-
   /** Not at once a second time for the same position: the next head will tell. */
   #caughtUp() {
     this.#state = LIVE;
@@ -165,9 +160,6 @@ export class Timeline {
 
   #take(epoch, seq, push) {
     if (this.#state === LIVE && !this.#placed) this.#place(epoch, seq - 1);
-    // Nothing was ever said when we came: the first number follows, whatever the epoch.
-    const empty = this.#epoch === 0 && this.#seq === 0;
-    if (this.#state === LIVE && empty && seq === 1) this.#epoch = epoch;
     if (this.#placed && epoch === this.#epoch && seq <= this.#seq) return; // a repeat
     if (epoch !== this.#heldEpoch) this.#held.clear();
     this.#heldEpoch = epoch;

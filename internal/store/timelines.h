@@ -7,11 +7,16 @@
 //                        w = newest number of which a report is wanted
 //   tlc:<name>   hash    inbox only: device -> "<epoch> <seq> <seen, ms>"
 //   tla:<name>   zset    inbox only: what was acknowledged lately, "<seq> <ms> <id>", for retries
+//   tlw          hash    b = since when these data are whole, r = server process that says so
 //
-// The epoch (Redis' clock in microseconds at its birth) changes when numbers may have been lost:
+// The epoch (a time of Redis' clock in microseconds) changes when numbers may have been lost:
 // the meta is gone, the stream is ahead of it, or Redis is another process than at the last append
 // (an append-only file written every second loses its tail).  In the last case the entries
 // stay, and so do the numbers that were known: a reader of the old epoch need not read them again.
+//
+// A timeline in which nothing was said has no key, but an epoch all the same, which it keeps when
+// something is: number 1 follows number 0.  It is made of tlw and the day (scripts/timelines.h), so
+// whoever holds number 0 of it is told when the data were lost, or may have been.
 //
 // Owner    main; borrows Redis, and must outlive its Stop.
 // Thread   any; callbacks on the Redis thread.
@@ -38,14 +43,18 @@ struct TimelineLimits {
 };
 
 struct TimelineHead {
-  std::uint64_t epoch = 0;  // 0: nothing was ever said, or all that is forgotten
-  std::uint64_t newest = 0;
+  std::uint64_t epoch = 0;
+  std::uint64_t newest = 0;  // 0: nothing was ever said, or all that is forgotten
   std::uint64_t oldest = 0;  // that can be read; 0 = none
   std::uint64_t cursor = 0;  // of the device asked about, in this epoch
   std::string shared = {};   // with older epochs, as in x above
 
   // Numbers up to this one mean the same in an older epoch; none: it is another history.
   std::optional<std::uint64_t> SharedWith(std::uint64_t older) const;
+  // What follows this number of that epoch is what follows it here, and nothing of it is lost.
+  bool Continues(std::uint64_t from, std::uint64_t number) const {
+    return from == epoch || (number == 0 && SharedWith(from) == 0U);
+  }
 };
 
 struct TimelineEntry {

@@ -23,7 +23,7 @@ Archive::Spans Archive::SpansOf(const store::TimelineHead& head) {
   std::istringstream shared(head.shared);
   char colon = 0;
   for (Span older; shared >> older.epoch >> colon >> older.upto;)
-    spans.push_back(older);
+    if (older.upto > 0) spans.push_back(older);  // else it was empty in that epoch
   return spans;
 }
 

@@ -67,7 +67,7 @@ class HeadTally {
 // The numbers asked about are gone: of another epoch, or older than what is kept.
 bool MustReload(const Fetch& ask, const store::TimelinePage& page) {
   if (ask.epoch() == 0) return false;  // it knows nothing yet
-  if (ask.epoch() != page.head.epoch) return true;
+  if (!page.head.Continues(ask.epoch(), ask.after())) return true;
   if (ask.after() >= page.head.newest) return false;
   if (!page.entries.empty() && page.entries[0].seq == ask.after() + 1) return false;
   return page.head.oldest == 0 || ask.after() + 1 < page.head.oldest;
@@ -164,6 +164,7 @@ void Asks::AskFetch(const Request& request, const Answer& done) {
     HistoryQuery query;
     query.timeline = ask.timeline();
     query.after_seq = ask.after();
+    query.reader = ask.epoch();
     query.limit = limit;
     return history_.Page(query, answer);
   }
@@ -183,7 +184,7 @@ void Asks::AnswerFetch(const Request& request, store::TimelinePage page, const A
   out->set_oldest(page.head.oldest);
   out->set_reload(MustReload(ask, page));
   // Numbers of another epoch say nothing about where to go on.
-  const bool other = ask.epoch() != 0 && ask.epoch() != page.head.epoch;
+  const bool other = ask.epoch() != 0 && !page.head.Continues(ask.epoch(), ask.after());
   out->set_more(other ? page.head.oldest > 0 : page.more);
   if (other) out->set_through(GoOnBehind(ask, page.head));
   for (store::TimelineEntry& entry : page.entries)

@@ -96,7 +96,7 @@ void History::Locate(const HistoryQuery& query, const Head& head, const OnPage& 
       if (!run) return done(Error{Errc::kClosed, "history stops"});
       Archive::Spans spans = Archive::SpansOf(head);
       std::uint64_t newest = head.oldest > 0 ? head.oldest - 1 : head.newest;
-      if (!now || head.epoch == 0) {
+      if (!now || head.newest == 0) {
         const auto last = archive_.FindNewest(query.timeline, query.epoch);
         if (!last) return done(last.error());
         spans = {{last->epoch}};
@@ -140,7 +140,10 @@ void History::Extend(const HistoryQuery& query, store::TimelinePage page, const 
   const bool whole = query.newest_first
                          ? page.more || page.entries.size() >= query.limit || page.head.oldest == 1
                          : page.head.oldest > 0 && query.after_seq + 1 >= page.head.oldest;
-  if (whole || !Durable(query.timeline)) return done(std::move(page));
+  // Its reader has all there was, and an older epoch is none of its business.
+  const bool begins = query.reader != 0 && page.head.newest == 0 &&
+                      page.head.Continues(query.reader, query.after_seq);
+  if (whole || begins || !Durable(query.timeline)) return done(std::move(page));
   auto kept = std::make_shared<store::TimelinePage>(std::move(page));
   const bool taken = worker_->Add([this, query, kept, done](bool run) {
     if (!run) return done(Error{Errc::kClosed, "history stops"});
@@ -152,9 +155,10 @@ void History::Extend(const HistoryQuery& query, store::TimelinePage page, const 
 Result<store::TimelinePage> History::Older(const HistoryQuery& query,
                                            store::TimelinePage page) const {
   std::uint64_t newest = page.head.oldest > 0 ? page.head.oldest - 1 : page.head.newest;
-  if (page.head.epoch == 0) {  // Redis knows nothing of it
+  if (page.head.newest == 0) {  // Redis knows nothing of it
     const auto last = archive_.FindNewest(query.timeline, query.epoch);
     if (!last) return last.error();
+    if (last->seq == 0) return page;
     page.head.epoch = last->epoch;
     page.head.newest = newest = last->seq;
   }
@@ -185,7 +189,8 @@ void History::Purge(const std::string& name, std::uint64_t upto, const OnDone& d
     if (!purged || !Durable(name)) return done(purged);
     timelines_.ReadHead(name, kept->hot.age, "", [this, name, upto, done](const auto& head) {
       if (!head) return done(head.error());
-      const auto spans = Archive::SpansOf(*head);
+      Archive::Spans spans = Archive::SpansOf(*head);
+      if (head->newest == 0) spans[0].epoch = 0;  // Redis knows nothing of it
       const bool taken = worker_->Add([this, name, upto, done, spans](bool run) {
         done(run ? archive_.Purge(name, spans, upto) : Error{Errc::kClosed, "history stops"});
       });

@@ -25,6 +25,7 @@ struct HistoryQuery {
   std::uint64_t before_seq = 0;  // exclusive; 0: no border
   std::int64_t after_ms = 0;     // from this moment on; 0: not asked
   std::int64_t before_ms = 0;    // before this moment; 0: not asked
+  std::uint64_t reader = 0;      // epoch in which its reader counts; 0: it has none
   std::size_t limit = 100;
   bool newest_first = false;
 };

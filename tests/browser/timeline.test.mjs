@@ -128,13 +128,25 @@ test('another epoch is one reload, and what is there follows', () => {
   assert.equal(f.story(), 'reload 6/1 6/2');
 });
 
-test('a room that was empty has a hole when its first number is gone', () => {
+test('what is empty may get another epoch without a reload', () => {
   const f = follow();
-  f.joins(0, 0);
+  f.joins(5, 0);
+  f.timeline.onHead({ epoch: 6, seq: 0 });
+  assert.equal(f.wants(), '5/0');
+  f.synced(6, 1, 0);
+  assert.deepEqual(f.timeline.cursor, { room: 'r://1', epoch: 6, seq: 0 });
+  f.pushes(6, 1);
+  assert.equal(f.story(), '6/1');
+  assert.equal(f.wants(), 'none');
+});
+
+test('what followed number zero and is gone is a reload', () => {
+  const f = follow();
+  f.joins(5, 0);
   f.timeline.onDown();
   f.joins(6, 9);
-  assert.equal(f.wants(), '0/0');
-  f.synced(6, 5, 9, { oldest: 5 });
+  assert.equal(f.wants(), '5/0');
+  f.synced(6, 5, 9, { reload: true });
   assert.equal(f.story(), 'reload 6/5 6/6 6/7 6/8 6/9');
 });
 

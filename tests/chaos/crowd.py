@@ -258,7 +258,7 @@ class TwoWs(Peer):
 
     def beat(self):
         inbox = self.followers.get(self.inbox)
-        if inbox and inbox.epoch:
+        if inbox and inbox.seq:
             self.say(two.ACK, epoch=inbox.epoch, seq=inbox.seq)
         self.say(two.BEAT)
 

@@ -10,7 +10,7 @@ class Follower:
     def __init__(self, room, deliver, reload):
         self.room, self.deliver, self.reload = room, deliver, reload
         self.state = "down"
-        self.placed, self.epoch, self.seq = False, 0, 0  # the position; epoch 0: nothing was said
+        self.placed, self.epoch, self.seq = False, 0, 0  # the position
         self.head = (0, 0)
         self.held, self.held_epoch = {}, 0  # seq -> push, or None: not for us
         self.wanted = False                # a Sync is to be sent
@@ -57,8 +57,6 @@ class Follower:
     def on_push(self, epoch, seq, push):
         if self.state == "live" and not self.placed:
             self.place(epoch, seq - 1)
-        if self.state == "live" and (self.epoch, self.seq, seq) == (0, 0, 1):
-            self.epoch = epoch  # nothing was ever said when we came: the first number follows
         if epoch == self.epoch and seq <= self.seq:
             return
         if epoch != self.held_epoch:

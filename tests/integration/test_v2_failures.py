@@ -58,10 +58,7 @@ def test_v2_redis_comes_back_empty_and_clients_reload(own_cluster):
     for i in range(5):
         push_room(cluster, room, f"{i}")
     epoch = client.take_pushes(5)[-1].epoch
-    cluster.redis.kill()
-    for entry in (cluster.folder / "redis.data").rglob("*"):
-        if entry.is_file():
-            entry.unlink()
+    cluster.redis.wipe()
     cluster.redis.start()
 
     def pushed():
@@ -76,6 +73,44 @@ def test_v2_redis_comes_back_empty_and_clients_reload(own_cluster):
     assert sync.reload and sync.epoch == push.epoch
     again = client.ask(SYNC, room=room, epoch=sync.epoch, after=sync.through)
     assert again.pushes[0].body == b"after" and not again.reload
+
+
+def test_v2_a_room_that_was_empty_lost_all_that_was_said_meanwhile(own_cluster):
+    """Who joined before the first push must be told as well that its epoch is gone."""
+    cluster = own_cluster(1, 1, 1, rooms=HISTORY)
+    rooms = ["group://silent", "group://lost", "group://kept"]
+    client = two(cluster)
+    places = {joined.room: (joined.epoch, joined.seq)
+              for joined in client.connect(4, rooms).rooms}
+    assert all(epoch > 0 and seq == 0 for epoch, seq in places.values()), places
+    client.close()
+    for i in range(3):
+        push_room(cluster, "group://lost", f"{i}")
+
+    def come_back():
+        again = two(cluster)
+        reply = again.connect(4, cursors=[(room, *places[room]) for room in rooms])
+        return again, {joined.room: joined for joined in reply.rooms}
+    again, joined = come_back()
+    assert joined["group://lost"].syncing and not joined["group://silent"].syncing, joined
+    sync = again.take(29)
+    assert [p.body for p in sync.pushes] == [b"0", b"1", b"2"] and not sync.reload, sync
+    again.close()
+
+    cluster.redis.wipe()
+    cluster.redis.start()
+
+    def pushed():
+        status, _, _ = cluster.backend().post(
+            "/goim/push/room?operation=1000&type=group&room=kept", b"after")
+        return status == 200
+    wait_until(pushed, 20, "a push is accepted again")
+    again, joined = come_back()
+    assert all(head.syncing for head in joined.values()), joined
+    syncs = {sync.room: sync for sync in (again.take(29) for _ in rooms)}
+    for room in rooms:
+        assert syncs[room].reload and syncs[room].epoch > places[room][0], syncs[room]
+    assert syncs["group://kept"].more and not syncs["group://lost"].pushes
 
 
 def test_v2_sigterm_says_why_and_when_to_come_back(own_cluster):

@@ -1,92 +1,14 @@
-#include "store/timelines.h"
-
 #include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
 #include "store/reports.h"
-#include "support/await.h"
-#include "support/redis_server.h"
+#include "store_live/timelines_live.h"
 
 namespace encke::store {
 namespace {
 
 using test::Await;
-using test::RedisServer;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
-
-constexpr Duration kDay{std::chrono::hours(24)};
-
-class TimelinesLive : public ::testing::Test {
- protected:
-  explicit TimelinesLive(bool append_only = false)
-      : server_(RedisServer::Options{.append_only = append_only, .password = {}}),
-        redis_(OptionsFor(server_)),
-        timelines_(redis_) {}
-
-  static RedisOptions OptionsFor(const RedisServer& server) {
-    RedisOptions options;
-    options.address = server.address();
-    options.timeout = Duration(5000);
-    return options;
-  }
-  Timelines::Appended Append(const std::string& name,
-                             const std::string& id,
-                             const std::string& payload,
-                             const TimelineLimits& limits = {},
-                             bool retry = false) {
-    Await<Result<Timelines::Appended>> answer;
-    timelines_.Append({name, id, payload, limits, retry}, answer.Callback());
-    auto got = answer.Get();
-    EXPECT_TRUE(got) << got.error().text;
-    return *got;
-  }
-  TimelineHead Head(const std::string& name, const std::string& device = "", Duration age = kDay) {
-    Await<Result<TimelineHead>> answer;
-    timelines_.ReadHead(name, age, device, answer.Callback());
-    return *answer.Get();
-  }
-  TimelinePage Read(const std::string& name, const Timelines::Range& range, Duration age = kDay) {
-    Await<Result<TimelinePage>> answer;
-    timelines_.Read(name, age, range, answer.Callback());
-    return *answer.Get();
-  }
-  std::vector<std::uint64_t> Numbers(const std::string& name, const Timelines::Range& range = {}) {
-    std::vector<std::uint64_t> numbers;
-    for (const TimelineEntry& entry : Read(name, range).entries)
-      numbers.push_back(entry.seq);
-    return numbers;
-  }
-  std::uint64_t FindTime(const std::string& name, std::int64_t time_ms) {
-    Await<Result<std::uint64_t>> answer;
-    timelines_.FindTime(name, time_ms, answer.Callback());
-    return *answer.Get();
-  }
-  Status Acknowledge(const std::string& device, std::uint64_t epoch, std::uint64_t seq) {
-    Await<Status> answer;
-    timelines_.Acknowledge({"user://1", device, epoch, seq}, kDay, answer.Callback());
-    return answer.Get();
-  }
-  Reply Call(std::vector<std::string> command) {
-    Await<Result<Reply>> answer;
-    redis_.Call(std::move(command), answer.Callback());
-    return *answer.Get();
-  }
-  // Entries age by being rewritten with an older time: the tests do not wait.
-  void Age(const std::string& name, std::uint64_t upto, std::int64_t by_ms) {
-    constexpr char kAge[] =
-        "local all = redis.call('XRANGE', KEYS[1], '-', '+') redis.call('DEL', KEYS[1]) "
-        "for _, e in ipairs(all) do local t = tonumber(e[2][4]) "
-        "if tonumber(string.match(e[1], '^%d+')) <= tonumber(ARGV[1]) then t = t - ARGV[2] end "
-        "redis.call('XADD', KEYS[1], e[1], 'p', e[2][2], 't', string.format('%.0f', t), 'i', "
-        "e[2][6]) end";
-    Call({"EVAL", kAge, "1", "tl:" + name, std::to_string(upto), std::to_string(by_ms)});
-  }
-
-  RedisServer server_;
-  Redis redis_;
-  Timelines timelines_;
-};
 
 TEST_F(TimelinesLive, NumbersAreDenseAndOrdered) {
   const auto first = Append("live://1", "a", "one");
@@ -188,62 +110,6 @@ TEST_F(TimelinesLive, AnExpiredStreamGoesOnCounting) {
   EXPECT_EQ(after.epoch, before.epoch);
   EXPECT_EQ(after.seq, 2u);
   EXPECT_EQ(Call({"HGET", "tlm:r://1", "b"}).text, "3");
-}
-
-TEST_F(TimelinesLive, AnEmptiedRedisBeginsAnotherEpoch) {
-  const auto before = Append("r://1", "a", "one");
-  Call({"FLUSHALL"});
-  EXPECT_EQ(Head("r://1").epoch, 0u);
-  EXPECT_TRUE(Read("r://1", {}).entries.empty());
-  const auto after = Append("r://1", "b", "two");
-  EXPECT_GT(after.epoch, before.epoch);
-  EXPECT_EQ(after.seq, 1u);
-  EXPECT_EQ(timelines_.counts().epochs.value(), 2u);
-}
-
-TEST_F(TimelinesLive, ALostMetaDropsTheEntries) {
-  const auto before = Append("r://1", "a", "one");
-  Call({"DEL", "tlm:r://1"});
-  const auto after = Append("r://1", "b", "two");
-  EXPECT_GT(after.epoch, before.epoch);
-  EXPECT_EQ(after.seq, 1u);
-  EXPECT_EQ(Call({"XLEN", "tl:r://1"}).integer, 1);
-}
-
-TEST_F(TimelinesLive, AStreamAheadOfItsMetaBeginsAnew) {
-  const auto before = Append("r://1", "a", "one");
-  Call({"XADD", "tl:r://1", "9-0", "p", "x", "t", "1", "i", "z"});
-  const auto after = Append("r://1", "b", "two");
-  EXPECT_GT(after.epoch, before.epoch);
-  EXPECT_EQ(after.seq, 1u);
-  EXPECT_EQ(Call({"XLEN", "tl:r://1"}).integer, 1);
-}
-
-class TimelinesKept : public TimelinesLive {
- protected:
-  TimelinesKept() : TimelinesLive(/*append_only=*/true) {}
-};
-
-// Its tail may be lost: the numbers cannot be trusted, what is there can.
-TEST_F(TimelinesKept, AnotherServerProcessIsAnotherEpochButKeepsTheEntries) {
-  const auto before = Append("r://1", "a", "one");
-  server_.Kill();
-  server_.Start();
-  Result<Reply> ping = Error{};
-  do {
-    Await<Result<Reply>> answer;
-    redis_.Call({"PING"}, answer.Callback());
-    ping = answer.Get();
-  } while (!ping);
-  EXPECT_EQ(Head("r://1").epoch, before.epoch);  // nobody said anything since
-  const auto after = Append("r://1", "b", "two");
-  EXPECT_GT(after.epoch, before.epoch);
-  EXPECT_EQ(after.seq, 2u);
-  EXPECT_EQ(Append("r://1", "c", "three").epoch, after.epoch);
-  const TimelineHead head = Read("r://1", {}).head;
-  EXPECT_EQ(head.SharedWith(before.epoch), 1u);  // nobody need read "one" again
-  EXPECT_EQ(head.SharedWith(before.epoch - 1), std::nullopt);
-  EXPECT_THAT(Numbers("r://1"), ElementsAre(1, 2, 3));
 }
 
 TEST_F(TimelinesLive, PagesGoBothWays) {
@@ -348,7 +214,7 @@ TEST_F(TimelinesLive, ACursorOfAnotherEpochIsRefused) {
   const auto first = Append("user://1", "1", "p");
   EXPECT_EQ(Acknowledge("phone", first.epoch + 1, 1).error().code, Errc::kConflict);
   EXPECT_TRUE(Acknowledge("phone", first.epoch, 1));
-  Call({"DEL", "tlm:user://1", "tl:user://1"});
+  Call({"DEL", "tlm:user://1", "tl:user://1", "tlw"});
   const auto second = Append("user://1", "2", "p");
   EXPECT_GT(second.epoch, first.epoch);
   EXPECT_EQ(Head("user://1", "phone").cursor, 0u);

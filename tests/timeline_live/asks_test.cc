@@ -113,7 +113,43 @@ TEST_F(AsksLive, HeadsOfWhatIsKeptAndOfWhatIsNot) {
   EXPECT_EQ(reply.heads().heads(2).seq(), 2u);
   EXPECT_FALSE(reply.heads().heads(3).kept());  // somebody else's
   EXPECT_TRUE(reply.heads().heads(4).kept());
-  EXPECT_EQ(reply.heads().heads(4).epoch(), 0u);
+  EXPECT_GT(reply.heads().heads(4).epoch(), 0u);
+  EXPECT_EQ(reply.heads().heads(4).seq(), 0u);
+}
+
+// Somebody who has number 0 has a position like any other.
+TEST_F(AsksLive, WhatFollowsNumberZeroIsToldOrCalledLost) {
+  const std::uint64_t before = Fetch("live://1", 1, 0).fetched().epoch();
+  EXPECT_FALSE(Fetch("live://1", before, 0).fetched().reload());
+  EXPECT_EQ(Say("live://1", 2), before);
+  EXPECT_EQ(Words(Fetch("live://1", before, 0)), "1m1 2m2 ");
+  EXPECT_FALSE(Fetch("live://1", before, 0).fetched().reload());
+  Say("live://1", 5);  // 3 to 7 are kept
+  EXPECT_TRUE(Fetch("live://1", before, 0).fetched().reload());
+  Await<Result<store::Reply>> answer;
+  redis_.Call({"FLUSHALL"}, answer.Callback());
+  ASSERT_TRUE(answer.Get());
+  const Reply lost = Fetch("live://1", before, 0);
+  EXPECT_TRUE(lost.fetched().reload());
+  EXPECT_GT(lost.fetched().epoch(), before);
+  EXPECT_FALSE(Fetch("live://1", lost.fetched().epoch(), 0).fetched().reload());
+}
+
+TEST_F(AsksLive, NumberZeroOfTheDayBeforeIsNumberZeroOfToday) {
+  constexpr std::uint64_t kDayUs = 86'400'000'000;
+  Fetch("live://1", 1, 0);
+  Await<Result<store::Reply>> answer;
+  redis_.Call({"HINCRBY", "tlw", "b", "-900000000000"}, answer.Callback());
+  ASSERT_TRUE(answer.Get());
+  const std::uint64_t today = Fetch("live://1", 1, 0).fetched().epoch();
+  const Reply empty = Fetch("live://1", today - kDayUs, 0);
+  EXPECT_FALSE(empty.fetched().reload());
+  EXPECT_EQ(empty.fetched().epoch(), today);
+  EXPECT_EQ(Say("live://1", 2), today);
+  const Reply said = Fetch("live://1", today - kDayUs, 0);
+  EXPECT_FALSE(said.fetched().reload());
+  EXPECT_EQ(Words(said), "1m1 2m2 ");
+  EXPECT_TRUE(Fetch("live://1", today - 2 * kDayUs, 0).fetched().reload());
 }
 
 TEST_F(AsksLive, NoHeadsAndTooManyHeads) {

@@ -70,7 +70,7 @@ TEST(Timeline, BeginsWithTheHeadAndDropsWhatIsOlder) {
 
 TEST(Timeline, TheFirstNumberFollowsAnEmptyTimeline) {
   Follower f;
-  f.Joins(0, 0);
+  f.Joins(5, 0);
   f.timeline.OnPush(PushOf(5, 1));  // not asked for: it may be gone before an answer comes
   f.timeline.OnPush(PushOf(5, 2));
   EXPECT_EQ(f.Story(), "5/1 5/2 ");
@@ -136,15 +136,30 @@ TEST(Timeline, NumbersThatAreNotForUsAreDone) {
   EXPECT_EQ(f.Wants(), "5/4");
 }
 
-TEST(Timeline, ARoomThatWasEmptyHasAHoleWhenItsFirstNumberIsGone) {
+TEST(Timeline, WhatIsEmptyMayGetAnotherEpochWithoutAReload) {
   Follower f;
-  f.Joins(0, 0);
-  f.timeline.OnDown();
-  f.Joins(6, 9);
-  EXPECT_EQ(f.Wants(), "0/0");
+  f.Joins(5, 0);
+  f.timeline.OnHead(6, 0);
+  EXPECT_EQ(f.Wants(), "5/0");
   SyncReply reply;
   reply.set_epoch(6);
-  reply.set_oldest(8);
+  f.timeline.OnSync(reply);
+  EXPECT_TRUE(f.timeline.live());
+  EXPECT_EQ(f.timeline.cursor().epoch(), 6u);
+  f.timeline.OnPush(PushOf(6, 1));
+  EXPECT_EQ(f.Story(), "6/1 ");
+  EXPECT_EQ(f.Wants(), "none");
+}
+
+TEST(Timeline, WhatFollowedNumberZeroAndIsGoneIsAReload) {
+  Follower f;
+  f.Joins(5, 0);
+  f.timeline.OnDown();
+  f.Joins(6, 9);
+  EXPECT_EQ(f.Wants(), "5/0");
+  SyncReply reply;
+  reply.set_epoch(6);
+  reply.set_reload(true);
   for (const std::uint64_t seq : {8U, 9U})
     *reply.add_pushes() = PushOf(6, seq);
   reply.set_through(9);
