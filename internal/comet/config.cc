@@ -95,8 +95,9 @@ void ReadSlow(ConfigReader& in, backlog::Rules& rules) {
     const std::string slow = "rooms." + type + ".slow";
     backlog::Rule rule;
     ReadPolicy(in, slow, &rule.policy);
+    const std::string ops = slow + "_ops.";
     for (const std::string& op : in.Children(slow + "_ops")) {
-      const std::string name = slow + "_ops." + op;
+      const std::string name = ops + op;
       std::int32_t number = -1;
       const auto [end, error] = std::from_chars(op.data(), op.data() + op.size(), number);
       if (error != std::errc() || end != op.data() + op.size() || number < 0)

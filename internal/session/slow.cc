@@ -24,13 +24,12 @@ hub::Taken Sessions::Send(hub::Slot slot,
                           std::size_t messages,
                           const hub::Rule& rule) {
   net::Sent sent = connections_.SendFirst(slot, bytes);
+  if (sent == net::Sent::kSent) return hub::Taken::kSent;  // nearly always
   if (sent == net::Sent::kBusy) {
     if (rule.apart() || lines_.contains(slot)) return hub::Taken::kBusy;
     sent = connections_.Send(slot, bytes);
   }
   switch (sent) {
-    case net::Sent::kSent:
-      return hub::Taken::kSent;
     case net::Sent::kQueued:
       return hub::Taken::kQueued;
     case net::Sent::kGone:

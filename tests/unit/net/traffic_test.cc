@@ -120,6 +120,28 @@ TEST(Traffic, AFullOutboxTakesNothing) {
   EXPECT_TRUE(h.connections->Alive(slot));
 }
 
+TEST(Traffic, WhoMustBeFirstIsNotTakenBehindOthers) {
+  Harness h(SmallBuffers());
+  auto client = h.Connect(4096);
+  const Slot slot = h.recorder.last_opened;
+  EXPECT_EQ(h.connections->SendFirst(slot, Share("first")), Sent::kSent);
+  std::string sent = "first" + FillUp(&h, slot);
+  const std::size_t queued = h.connections->Queued(slot);
+  EXPECT_EQ(h.connections->SendFirst(slot, Share("x")), Sent::kBusy);
+  EXPECT_EQ(h.connections->Queued(slot), queued);
+  ASSERT_TRUE(h.Until([&] {
+    client->Drain();
+    return client->seen.size() >= sent.size() && h.connections->Queued(slot) == 0;
+  }));
+  EXPECT_EQ(h.connections->SendFirst(slot, Share("y")), Sent::kSent);
+  sent += "y";
+  ASSERT_TRUE(h.Until([&] {
+    client->Drain();
+    return client->seen.size() >= sent.size();
+  }));
+  EXPECT_EQ(client->seen, sent);
+}
+
 TEST(Traffic, AnEmptyOutboxTakesOneMessageOfAnySize) {
   ConnectionsOptions options = SmallBuffers();
   options.outbox_bytes_max = 1024;
