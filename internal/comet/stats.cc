@@ -215,6 +215,9 @@ void WriteLink(MetricsWriter& out, const uplink::LinkStats& link) {
   dropped("disconnect", link.dropped_disconnects);
   dropped("request", link.requests_unanswered);
   dropped("report", link.dropped_reports);
+  out.Count("encke_comet_logic_upstreams_in_doubt_total",
+            "client packages handed to a stream that broke soon after: perhaps logic got them", "",
+            Value(link.upstreams_in_doubt));
   out.Count("encke_comet_logic_streams_total", "streams opened", "", Value(link.streams));
   out.Count("encke_comet_logic_breaks_total", "streams that broke", "", Value(link.breaks));
   out.Count("encke_comet_logic_moves_total", "streams left for another logic", "why=\"silent\"",

@@ -13,11 +13,13 @@ std::size_t Cost(const Event& event) {
   return event.ByteSizeLong() + 8;
 }
 
-// Moves events into a repeated field until the batch is big enough.
-template <class Event, class Field>
-void Drain(std::deque<Event>* from, Field* to, Counter* counter, std::size_t* bytes) {
+// Moves events into a repeated field until the batch is big enough; `keep` gets each of them first.
+template <class Event, class Field, class Keep>
+void Drain(
+    std::deque<Event>* from, Field* to, Counter* counter, std::size_t* bytes, const Keep& keep) {
   while (!from->empty() && *bytes < LogicQueue::kBatchBytes) {
     *bytes += Cost(from->front());
+    keep(from->front());
     *to->Add() = std::move(from->front());
     from->pop_front();
     counter->Add();
@@ -64,40 +66,51 @@ bool LogicQueue::Receive(Upstream package) {
 
 bool LogicQueue::Fill(SessionUp* out, std::int64_t now_us) {
   std::size_t bytes = 0;
-  FillDisconnects(out, now_us, &bytes);
+  Trim(&said_, now_us, events_max_);
+  Trim(&reported_, now_us, kReportsMax);
+  Trim(&upstreamed_, now_us, events_max_);
+  Drain(&disconnects_, out->mutable_disconnects(), &stats_.disconnects, &bytes,
+        [&](const Disconnect& event) {
+          said_.push_back({event, now_us});
+        });
   connects_.Fill(out->mutable_connects(), now_us, kBatchBytes, &bytes, &stats_.connects);
   requests_.Fill(out->mutable_requests(), now_us, kBatchBytes, &bytes, &stats_.requests);
-  Drain(&renewals_, out->mutable_renewals(), &stats_.renewals, &bytes);
+  Drain(&renewals_, out->mutable_renewals(), &stats_.renewals, &bytes, [](const Renewal&) {});
+  std::uint64_t upstreams = 0;
   const std::size_t before = bytes;
-  Drain(&upstreams_, out->mutable_upstreams(), &stats_.upstreams, &bytes);
+  Drain(&upstreams_, out->mutable_upstreams(), &stats_.upstreams, &bytes,
+        [&](const Upstream&) { ++upstreams; });
   upstream_bytes_ -= bytes - before;
-  Drain(&reports_, out->mutable_reports(), &stats_.reports, &bytes);
+  if (upstreams > 0) upstreamed_.push_back({upstreams, now_us});
+  Drain(&reports_, out->mutable_reports(), &stats_.reports, &bytes, [&](const PushReport& event) {
+    reported_.push_back({event, now_us});
+  });
   return bytes > 0;
 }
 
-void LogicQueue::FillDisconnects(SessionUp* out, std::int64_t now_us, std::size_t* bytes) {
-  while (!said_.empty() &&
-         (said_.front().at_us < now_us - kRepeatMs * 1000 || said_.size() > events_max_)) {
-    said_.pop_front();
+template <class Event>
+void LogicQueue::Trim(AllSaid<Event>* said, std::int64_t now_us, std::size_t most) {
+  while (!said->empty() &&
+         (said->front().at_us < now_us - kRepeatMs * 1000 || said->size() > most)) {
+    said->pop_front();
   }
-  while (!disconnects_.empty() && *bytes < kBatchBytes) {
-    *out->add_disconnects() = disconnects_.front();
-    *bytes += Cost(disconnects_.front());
-    said_.push_back({std::move(disconnects_.front()), now_us});
-    disconnects_.pop_front();
-    stats_.disconnects.Add();
-  }
+}
+
+template <class Event>
+void LogicQueue::Repeat(AllSaid<Event>* said, std::deque<Event>* again, std::int64_t now_us) {
+  for (; !said->empty(); said->pop_back())
+    if (said->back().at_us >= now_us - kRepeatMs * 1000)
+      again->push_front(std::move(said->back().event));
 }
 
 void LogicQueue::Restart(std::int64_t now_us) {
   connects_.Restart();
   requests_.Restart();
-  while (!said_.empty()) {
-    if (said_.back().at_us >= now_us - kRepeatMs * 1000) {
-      disconnects_.push_front(std::move(said_.back().event));
-    }
-    said_.pop_back();
-  }
+  Repeat(&said_, &disconnects_, now_us);
+  Repeat(&reported_, &reports_, now_us);
+  Trim(&upstreamed_, now_us, events_max_);
+  for (; !upstreamed_.empty(); upstreamed_.pop_front())
+    stats_.upstreams_in_doubt.Add(upstreamed_.front().event);
 }
 
 LogicQueue::Answers LogicQueue::Sort(const SessionDown& down, std::int64_t now_us) {

@@ -2,7 +2,9 @@
 // LogicQueue: events on their way to logic, and the questions that wait for their answer.
 //
 // A Connect or Request stays here until answered or given up, to be said again on a new stream;
-// a Disconnect stays for kRepeatMs after it was handed out, for the same reason.
+// a Disconnect and a report stay for kRepeatMs after they were handed out, for the same reason.  An
+// upstream package is handed out once; of those whose stream breaks within kRepeatMs nobody knows
+// whether they arrived: they are counted.
 //
 // Owner    LogicLink, inside its lock.
 // Thread   none of its own.
@@ -74,12 +76,18 @@ class LogicQueue {
     return renewals_.empty() && disconnects_.empty() && upstreams_.empty() && reports_.empty();
   }
 
+  template <class Event>
   struct Said {
-    Disconnect event;
+    Event event;
     std::int64_t at_us;
   };
+  template <class Event>
+  using AllSaid = std::deque<Said<Event>>;  // of the last kRepeatMs, `most` of them
 
-  void FillDisconnects(SessionUp* out, std::int64_t now_us, std::size_t* bytes);
+  template <class Event>
+  static void Trim(AllSaid<Event>* said, std::int64_t now_us, std::size_t most);
+  template <class Event>
+  static void Repeat(AllSaid<Event>* said, std::deque<Event>* again, std::int64_t now_us);
 
   const std::size_t events_max_;
   const std::size_t bytes_max_;
@@ -88,9 +96,11 @@ class LogicQueue {
   AskTable<Request> requests_;
   std::deque<Renewal> renewals_;
   std::deque<Disconnect> disconnects_;
-  std::deque<Said> said_;
+  AllSaid<Disconnect> said_;
   std::deque<Upstream> upstreams_;
   std::deque<PushReport> reports_;
+  AllSaid<PushReport> reported_;
+  AllSaid<std::uint64_t> upstreamed_;  // how many at a time
   std::size_t upstream_bytes_ = 0;
 };
 

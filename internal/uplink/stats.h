@@ -16,6 +16,7 @@ struct LinkStats {
   Counter dropped_renewals, dropped_disconnects;       // events_max
   Counter requests, reports;                           // likewise
   Counter dropped_reports;
+  Counter upstreams_in_doubt;   // handed to a stream that broke within LogicQueue::kRepeatMs
   Counter unanswered;           // Connects given up
   Counter requests_unanswered;  // requests given up
   Counter streams, breaks;

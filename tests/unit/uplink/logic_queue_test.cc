@@ -134,6 +134,35 @@ TEST(LogicQueue, RepeatsGoodbyesOfTheLastSecondsFirst) {
   EXPECT_EQ(f.Fill(11 * kSecond), "-a -b -c ");
 }
 
+TEST(LogicQueue, RepeatsReportsAndCountsPackagesWhoseStreamBreaks) {
+  Fixture f;
+  const auto fill = [&f](std::int64_t now) {
+    SessionUp up;
+    f.queue.Fill(&up, now);
+    std::string ids;
+    for (const PushReport& report : up.reports())
+      ids += report.id() + " ";
+    return ids + std::to_string(up.upstreams_size());
+  };
+  const auto report = [&f](const char* id) {
+    PushReport one;
+    one.set_id(id);
+    f.queue.Report({one});
+  };
+  report("old");
+  EXPECT_TRUE(f.queue.Receive({}));
+  EXPECT_EQ(fill(1), "old 1");
+  report("a");
+  EXPECT_TRUE(f.queue.Receive({}));
+  EXPECT_TRUE(f.queue.Receive({}));
+  EXPECT_EQ(fill(10 * kSecond), "a 2");
+  report("b");
+  EXPECT_TRUE(f.queue.Receive({}));  // waits, and goes with the next stream
+  f.queue.Restart(11 * kSecond);
+  EXPECT_EQ(f.stats.upstreams_in_doubt.value(), 2u);
+  EXPECT_EQ(fill(11 * kSecond), "a b 1");  // a package twice would be counted twice
+}
+
 TEST(LogicQueue, CountsWhatItCannotKeep) {
   Fixture f;
   for (int i = 0; i < 4; ++i) {
