@@ -113,8 +113,8 @@ def measure_apart(members, batches, options, report):
     before, pace = floor_alone(members, comets, batches, options, 0)
     options.seconds = 3 / pace
     turns, rows = Turns(members, "mix", options), []
-    # A lone push waits the signal's second, which costs no CPU.
-    env = {"ENCKE_ROOM_SIGNAL": "1s", "ENCKE_ROOM_BATCH": str(max(batches))}
+    # A lone push waits for the signal, which costs no CPU.
+    env = {"ENCKE_ROOM_SIGNAL": "100ms", "ENCKE_ROOM_BATCH": str(max(batches))}
     with Place(comets, shards=options.shards, env=env) as place:
         with Crew(place, members, transport="mix") as crew:
             report.check("members connected", crew.connect()["ready"], at_least=members)
