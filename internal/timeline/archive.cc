@@ -15,7 +15,14 @@ Result<Archive::Newest> Archive::FindNewest(const std::string& name, std::uint64
   if (!payload) return payload.error();
   PushMsg push;
   if (!push.ParseFromString(*payload)) return Error{Errc::kInvalid, "history cannot be read"};
-  return Newest{push.epoch(), push.seq()};
+  // Two logics may have raced: the last one put need not have the largest number.
+  Newest newest{push.epoch(), push.seq()};
+  for (const std::uint64_t seq : {newest.seq, newest.seq + kBlock}) {
+    const auto entries = ReadBlock(name, {{newest.epoch}}, seq);
+    if (!entries) return entries.error();
+    if (!entries->empty()) newest.seq = std::max(newest.seq, entries->back().seq);
+  }
+  return newest;
 }
 
 Archive::Spans Archive::SpansOf(const store::TimelineHead& head) {

@@ -159,6 +159,8 @@ Result<store::TimelinePage> History::Older(const HistoryQuery& query,
     const auto last = archive_.FindNewest(query.timeline, query.epoch);
     if (!last) return last.error();
     if (last->seq == 0) return page;
+    // It began after Redis was asked: all of it is there.
+    if (page.head.epoch != 0 && last->epoch >= page.head.epoch) page.head.oldest = 1;
     page.head.epoch = last->epoch;
     page.head.newest = newest = last->seq;
   }

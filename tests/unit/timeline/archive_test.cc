@@ -83,6 +83,16 @@ TEST(Archive, AnEntryOfARaceMayStandBehindALaterOne) {
   EXPECT_EQ(Numbers(Archive(ports).Read("a", {{7}}, 1, 100, 10)), "99 100 ");
 }
 
+TEST(Archive, TheLastPutNeedNotBeTheNewest) {
+  Kept kept;
+  for (const std::uint64_t seq : {98, 99, 100})
+    kept.Put(seq);
+  ArchivePorts ports = kept.Ports();
+  ports.newest = [&kept](const auto&, auto, auto, auto) { return kept.Ask(98); };
+  const Archive archive(std::move(ports));
+  EXPECT_EQ(archive.FindNewest("a", 0)->seq, 100u);
+}
+
 TEST(Archive, WhatRedisHasForgottenIsPurgedInItsNewestEpoch) {
   Kept kept;
   kept.Put(3);
