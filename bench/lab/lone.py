@@ -23,7 +23,7 @@ def main():
     comets = processes_for(options.idle + 100)
     with Place(comets, shards=1 if comets > 1 else 0) as place:
         with Crew(place, options.idle, room="idle://1") as idle, \
-             Crew(place, comets, first_mid=5_000_001, room="lone://1") as few, \
+             Crew(place, 1, first_mid=5_000_001, room="lone://1") as few, \
              Sampler(lambda: {**place.pids(), "clients": idle.pids()}) as sampler:
             report.table("ramp", [idle.connect()])
             few.connect()
