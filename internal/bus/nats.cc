@@ -130,8 +130,10 @@ Status EnsureStream(jsCtx* js, jsStreamConfig& want, Existing existing) {
       log::Info("bus.stream_made stream={}", name);
       return Ok{};
     }
-    if (code != JSStreamNameExistErr) return NatsError(status, "creating stream " + name, code);
-    info = StreamInfo(js, name);  // somebody else was faster
+    // Somebody else may have been faster: the server then says that the name or the subjects are
+    // taken.
+    info = StreamInfo(js, name);
+    if (!info) return NatsError(status, "creating stream " + name, code);
   }
   if (!info) return info.error();
   if (existing == Existing::kLeave) return Ok{};

@@ -33,6 +33,21 @@ TEST_F(NatsLive, TheLogIsMadeOnceAndKept) {
   EXPECT_TRUE(nats_->EnsureBuckets(1));
 }
 
+// Daemons that start together make the same things.
+TEST_F(NatsLive, ManyMakeTheBucketsAtOnce) {
+  std::vector<std::unique_ptr<Nats>> all;
+  for (int i = 0; i < 16; ++i)
+    all.push_back(Connect());
+  std::vector<std::thread> threads;
+  for (const auto& nats : all)
+    threads.emplace_back([&nats] {
+      const Status made = nats->EnsureBuckets(1);
+      EXPECT_TRUE(made) << made.error().text;
+    });
+  for (std::thread& thread : threads)
+    thread.join();
+}
+
 TEST_F(NatsLive, NewLimitsAreTakenOver) {
   EnsureLog();
   LogOptions log = Log();
