@@ -26,15 +26,16 @@ class HttpPipelineTest : public HttpServerTest {
   Waiting Await(int count) {
     Waiting all;
     while (all.size() < static_cast<std::size_t>(count)) {
-      for (auto& one : TakeWaiting(seen_ + 1))
+      for (auto& one : TakeWaiting(taken_ + 1)) {
         all.push_back(std::move(one));
-      seen_ = arrived.load();
+        ++taken_;
+      }
     }
     return all;
   }
 
  private:
-  int seen_ = 0;
+  int taken_ = 0;
 };
 
 TEST_F(HttpPipelineTest, RequestsOfOneRouteAreBegunTogetherAndAnsweredInOrder) {
