@@ -25,11 +25,8 @@ PADDING = "." * 5000  # 1.5 MB in all: more than every buffer between
 
 @pytest.fixture(scope="module")
 def slow_cluster():
-    cluster = Cluster(1, 1, 1, ENV, rooms={"comet": POLICIES, "logic": KEPT})
-    try:
-        yield cluster.start()
-    finally:
-        cluster.stop()
+    with Cluster(1, 1, 1, ENV, rooms={"comet": POLICIES, "logic": KEPT}) as cluster:
+        yield cluster
 
 
 @pytest.fixture
