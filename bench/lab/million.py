@@ -16,7 +16,7 @@ import time
 
 from conditions import conditions
 from crew import Crew, Worker, push_and_drain
-from place import ROOT, Place, processes_for
+from place import ROOT, Place, for_many, processes_for
 from report import Report
 from sampler import Meter, Sampler, anonymous_bytes, kernel_memory, slab_objects
 
@@ -178,10 +178,8 @@ def main():
     refuse_what_cannot_be(options.connections)
     comets = max(options.comets, processes_for(options.connections))
     report = Report("million", f"{options.connections:,} connections on one machine")
-    # Redis shares two cores with a hundred other processes: half a second is soon over.
-    env = {"ENCKE_LOGIC_CONNECTS_RATE": str(max(1, int(options.login_rate / comets))),
-           "ENCKE_REDIS_TIMEOUT": "5s"}
-    with Place(comets, shards=1 if comets > 1 else 0, env=env) as place:
+    with Place(comets, shards=1 if comets > 1 else 0,
+               env=for_many(comets, options.login_rate)) as place:
         print(f"{comets} comets and {comets} client processes", flush=True)
 
         def more():

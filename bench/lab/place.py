@@ -34,6 +34,13 @@ def processes_for(connections):
     return -(-connections // per_process())
 
 
+def for_many(comets, login_rate=7500):
+    """Settings for hundreds of thousands: logins per second of all comets together, and patience
+    with a Redis that shares two cores with a hundred other processes."""
+    return {"ENCKE_LOGIC_CONNECTS_RATE": str(max(1, int(login_rate / comets))),
+            "ENCKE_REDIS_TIMEOUT": "5s"}
+
+
 class Place(Cluster):
     """Started with `with`; env overrides keys of the three daemons."""
 
@@ -138,4 +145,4 @@ def after(seconds, action):
 
 
 __all__ = ["BUILD", "HOST", "ROOT", "Elsewhere", "Place", "after", "await_port", "folder",
-           "metrics", "per_process", "processes_for", "program", "wait_until"]
+           "for_many", "metrics", "per_process", "processes_for", "program", "wait_until"]

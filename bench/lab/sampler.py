@@ -122,3 +122,7 @@ class Meter:
     def read(self):
         return {"cpu_s": round(cpu_seconds(self.pids) - self.began, 3),
                 "seconds": round(time.monotonic() - self.at, 3)}
+
+    def cores(self):
+        used = self.read()
+        return used["cpu_s"] / used["seconds"]
