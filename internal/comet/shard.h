@@ -39,6 +39,7 @@ class Shard final : public downlink::ShardPort {
   bool Post(std::function<void()> task) override;
   hub::Hub& hub() override { return sessions_->hub(); }
   void FlushSoon() override;
+  void AfterFlush(std::function<void()> task) override { loop_->Again(std::move(task)); }
   void Kick(hub::Slot slot, const std::string& reason) override { sessions_->Kick(slot, reason); }
   void Join(hub::Slot slot, const std::string& room) override { sessions_->Enter(slot, room); }
   void Leave(hub::Slot slot, const std::string& room) override { sessions_->Exit(slot, room); }

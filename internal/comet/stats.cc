@@ -253,9 +253,10 @@ void WriteDoor(MetricsWriter& out, const downlink::PushDoorCounts& door) {
             Value(door.commands));
   out.Count("encke_comet_push_repaired_total", "pushes job brought from a timeline", "",
             Value(door.repaired));
-  out.Count("encke_comet_push_turn_waits_total", "waits for another job of the same partition", "",
+  out.Count("encke_comet_push_turn_waits_total",
+            "claims refused: another job was delivering the same partition", "",
             Value(door.turn_waits));
-  out.Count("encke_comet_push_mailbox_waits_total", "waits for a full mailbox", "",
+  out.Count("encke_comet_push_mailbox_waits_total", "posts that a full mailbox refused", "",
             Value(door.mailbox_waits));
   out.Spread("encke_comet_push_delay_seconds", "push accepted by logic until a shard has it", "",
              door.delay_us, 1e-6);

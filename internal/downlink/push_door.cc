@@ -62,13 +62,14 @@ class Stream final : public rpc::PushServerUser, public std::enable_shared_from_
   void Start();
   bool Fill(PushUp* out) override;
   void OnMessage(const PushDown& in) override;
+  bool TryMessage(const PushDown& in) override;
   void OnClosed(const std::string& why) override;
 
   // Any thread.  No acknowledgement leaves after Close, and no wait goes on after GiveUp.
   void Close() { handle_->Close(); }
   void GiveUp() { pulse_.Stop(); }
-  void RunShard(Parcel& parcel, std::size_t shard);  // in that shard's loop
-  void Settle(Parcel* parcel);                       // any thread: one less is missing
+  void RunShard(const std::shared_ptr<Parcel>& parcel, std::size_t shard);  // in that shard's loop
+  void Settle(Parcel* parcel);  // any thread: one less is missing
 
  private:
   // partition, fence, log, refused
@@ -79,19 +80,25 @@ class Stream final : public rpc::PushServerUser, public std::enable_shared_from_
     std::uint64_t tick = 0;                       // to be echoed
   };
 
-  bool ClaimLines(const PushDown& in);
+  void Hear(const PushDown& in);
+  bool Advance(const PushDown& in);
+  std::shared_ptr<Parcel> Take(const PushDown& in);
   void TakeBatch(const PushBatch& batch, Parcel* parcel);
   void TakeEntry(const LogEntry& entry, Parcel* parcel);
   bool Plan(const std::string& bytes, double rate, Parcel* parcel);
   bool PlanKeys(const PushMsg& push, Parcel* parcel);
   void PlanEverywhere(double rate, Parcel* parcel);
-  void Deliver(const std::shared_ptr<Parcel>& parcel);
+  bool Deliver();
+  void LeaveOff();
 
   const std::shared_ptr<Door> door_;
   const std::shared_ptr<rpc::StreamHandle> handle_;
   Interest::JobId job_ = 0;
-  std::string name_;      // OnMessage's
   bool greeted_ = false;  // Fill's
+  // OnMessage's and TryMessage's:
+  std::string name_;
+  std::shared_ptr<Parcel> posting_;
+  std::size_t next_shard_ = 0;  // to be posted to
   Pulse pulse_;
   Guarded<Owed> owed_;
 };
@@ -127,7 +134,18 @@ bool Stream::Fill(PushUp* out) {
   return any || tick > 0 || !acks.empty();
 }
 
+bool Stream::TryMessage(const PushDown& in) {
+  Hear(in);
+  return in.batches().empty() || Advance(in);
+}
+
 void Stream::OnMessage(const PushDown& in) {
+  while (!Advance(in)) {
+    if (!pulse_.Wait(door_->options.mailbox_retry)) return LeaveOff();
+  }
+}
+
+void Stream::Hear(const PushDown& in) {
   if (!in.job().empty()) {
     name_ = in.job();
     log::Info("push_door.open job={}", name_);
@@ -138,25 +156,40 @@ void Stream::OnMessage(const PushDown& in) {
     owed_.With([&](Owed& owed) { owed.tick = in.tick(); });
     handle_->Kick();
   }
-  if (in.batches().empty() || !ClaimLines(in)) return;
-  const auto parcel = std::make_shared<Parcel>();
+}
+
+// False: something is in the way; the next call goes on where this one stopped.  Until a message is
+// posted no other stream may deliver its partitions: what came first stays first, and a repeat is
+// only called one when the original is on its way.
+bool Stream::Advance(const PushDown& in) {
+  if (!posting_) {
+    if (!door_->lines.Claim(in, this)) {
+      door_->counts.turn_waits.Add();
+      return false;
+    }
+    posting_ = Take(in);
+    next_shard_ = 0;
+  }
+  if (!Deliver()) return false;
+  Settle(posting_.get());
+  LeaveOff();
+  return true;
+}
+
+// Draining, it leaves before everything is posted: such a message is never acknowledged.
+void Stream::LeaveOff() {
+  posting_ = nullptr;
+  door_->lines.Release(this);
+}
+
+std::shared_ptr<Parcel> Stream::Take(const PushDown& in) {
+  auto parcel = std::make_shared<Parcel>();
   parcel->from = shared_from_this();
   parcel->steps.resize(door_->shards.size());
   for (const PushBatch& batch : in.batches())
     TakeBatch(batch, parcel.get());
   owed_.With([&](Owed& owed) { owed.parcels.push_back(parcel); });
-  Deliver(parcel);
-  door_->lines.Release(this);
-}
-
-// Until its batches are posted no other stream may deliver these partitions: what came first stays
-// first, and a repeat is only called one when the original is on its way.
-bool Stream::ClaimLines(const PushDown& in) {
-  while (!door_->lines.Claim(in, this)) {
-    door_->counts.turn_waits.Add();
-    if (!pulse_.Wait(door_->options.mailbox_retry)) return false;
-  }
-  return true;
+  return parcel;
 }
 
 void Stream::TakeBatch(const PushBatch& batch, Parcel* parcel) {
@@ -246,26 +279,28 @@ void Stream::PlanEverywhere(double rate, Parcel* parcel) {
 
 // One Post per shard concerned.  A full mailbox holds this stream up and nothing else; the pushes
 // behind it wait in the job.
-void Stream::Deliver(const std::shared_ptr<Parcel>& parcel) {
-  for (std::size_t shard = 0; shard < door_->shards.size(); ++shard) {
+bool Stream::Deliver() {
+  for (const auto parcel = posting_; next_shard_ < door_->shards.size(); ++next_shard_) {
+    const std::size_t shard = next_shard_;
     if (parcel->steps[shard].empty()) continue;
     parcel->missing.fetch_add(1);
-    while (
-        !door_->shards[shard]->Post([parcel, shard] { parcel->from->RunShard(*parcel, shard); })) {
+    if (!door_->shards[shard]->Post([parcel, shard] { parcel->from->RunShard(parcel, shard); })) {
+      parcel->missing.fetch_sub(1);
       door_->counts.mailbox_waits.Add();
-      if (!pulse_.Wait(door_->options.mailbox_retry)) return;  // draining: never acknowledged
+      return false;
     }
   }
-  Settle(parcel.get());
+  return true;
 }
 
-void Stream::RunShard(Parcel& parcel, std::size_t shard) {
+void Stream::RunShard(const std::shared_ptr<Parcel>& parcel, std::size_t shard) {
   ShardPort& port = *door_->shards[shard];
   const std::int64_t now_us = WallUs();
-  for (const Step& step : parcel.steps[shard])
-    downlink::Deliver(parcel.orders[step.push], step, parcel.channels, now_us, port, door_->counts);
+  for (const Step& step : parcel->steps[shard])
+    downlink::Deliver(parcel->orders[step.push], step, parcel->channels, now_us, port,
+                      door_->counts);
   port.FlushSoon();
-  Settle(&parcel);
+  port.AfterFlush([parcel] { parcel->from->Settle(parcel.get()); });
 }
 
 // A parcel that is done early waits for those before it: an acknowledgement covers all of them.

@@ -47,8 +47,8 @@ struct PushDoorCounts {
   Counter expired;        // pushes to a key or a shard's room, too late
   Counter commands;       // kicks, joins and leaves by backends, per key or shard
   Counter repaired;       // pushes that job brought from a timeline, not from the log
-  Counter mailbox_waits;  // pauses because a mailbox was full
-  Counter turn_waits;     // pauses because another job still delivers the same partition
+  Counter mailbox_waits;  // posts that a full mailbox refused
+  Counter turn_waits;     // claims refused: another job still delivers the same partition
   Histogram delay_us;     // logic accepted the push -> a shard has it
 };
 

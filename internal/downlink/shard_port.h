@@ -21,6 +21,8 @@ class ShardPort {
   // There is something to Flush.  The shard calls hub().Flush until that says false, and again
   // after hub().NextPaceMs() while a paced broadcast waits.
   virtual void FlushSoon() = 0;
+  // Runs when that has had its first turn: for what the sockets need not wait for.
+  virtual void AfterFlush(std::function<void()> task) = 0;
   // Commands of backends for one client.
   virtual void Kick(hub::Slot slot, const std::string& reason) = 0;
   virtual void Join(hub::Slot slot, const std::string& room) = 0;

@@ -111,6 +111,7 @@ class ServerEnd final : public grpc::ServerBidiReactor<In, Out>, public Pump<Out
 
   void OnReadDone(bool ok) override {
     if (!ok || !this->Reading()) return arrived_.Stop();
+    if (this->TryDeliver()) return;
     read_done_ = true;
     arrived_.Wake();
   }

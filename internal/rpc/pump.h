@@ -67,19 +67,22 @@ class Pump : public StreamHandle, public std::enable_shared_from_this<Pump<Out, 
     Deliver();
   }
 
-  // The two halves of OnRead(true), for an end that delivers on another thread.  Reading answers
+  // The two halves of OnRead(true), for an end that may deliver on another thread.  Reading answers
   // false when our goodbye was faster than this message.
   bool Reading() {
     return state_.With([](State& s) {
-      s.reading = true;
+      ++s.reading;
       return !s.ended;
     });
   }
   void Deliver() {
     user_->OnMessage(in_);
-    Read(&in_);
-    state_.With([](State& s) { s.reading = false; });
-    Settle();
+    Delivered();
+  }
+  bool TryDeliver() {
+    if (!user_->TryMessage(in_)) return false;
+    Delivered();
+    return true;
   }
 
   void OnWritten(bool ok) {
@@ -115,11 +118,17 @@ class Pump : public StreamHandle, public std::enable_shared_from_this<Pump<Out, 
   }
 
  private:
+  void Delivered() {
+    Read(&in_);
+    state_.With([](State& s) { --s.reading; });
+    Settle();
+  }
+
   struct State {
     bool attached = false;
     bool busy = false;
-    bool reading = false;  // a message is being delivered
-    bool wanted = false;   // a Kick that no Fill has answered yet
+    int reading = 0;      // messages being delivered: the next one may come before Read returns
+    bool wanted = false;  // a Kick that no Fill has answered yet
     bool closed = false;
     bool broken = false;
     bool ended = false;
@@ -169,7 +178,7 @@ class Pump : public StreamHandle, public std::enable_shared_from_this<Pump<Out, 
     bool broken = false;
     const bool mine = state_.With([&](State& s) {
       broken = s.broken;
-      if (!s.attached || !s.closed || s.busy || s.reading || s.ended) return false;
+      if (!s.attached || !s.closed || s.busy || s.reading > 0 || s.ended) return false;
       return s.ended = true;
     });
     if (mine) End(broken);

@@ -10,7 +10,7 @@
 // Thread   Fill, OnMessage, OnClosed come on gRPC threads: each never twice at once, Fill and
 //          OnMessage may overlap.  They must not destroy a Server and must not wait for long (a
 //          small machine has two such threads for all streams); only the server end's OnMessage
-//          may, it has a thread of its own.
+//          may, it has a thread of its own, which a message reaches when TryMessage leaves it.
 //          Fill also on that of KickHere.
 //          Kick, Close: any thread, any time, also with a lock held that Fill takes.
 // Limit    one message in flight each way; the bytes that wait belong to the user's bound.
@@ -30,6 +30,9 @@ class StreamUser {
   // How long the next message stays behind the one just filled; asked by Fill's caller.
   virtual Duration Gap() { return Duration(1); }
   virtual void OnMessage(const In& in) = 0;           // blocks the reading, not the writing
+  // Server end, before OnMessage, on a gRPC thread: true: taken.  False: it would have to wait;
+  // OnMessage comes with the same message and goes on from there.  Saves a wake-up.
+  virtual bool TryMessage(const In&) { return false; }
   virtual void OnClosed(const std::string& why) = 0;  // exactly once, the last call
 };
 

@@ -5,6 +5,7 @@
 #include <deque>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -25,6 +26,7 @@ class FakeShard final : public ShardPort {
   }
   hub::Hub& hub() override { return hub_; }
   void FlushSoon() override { ++flushes; }
+  void AfterFlush(std::function<void()> task) override { after.push_back(std::move(task)); }
   void Kick(hub::Slot slot, const std::string& reason) override {
     commands += "kick " + std::to_string(slot) + " " + reason + "\n";
   }
@@ -41,13 +43,19 @@ class FakeShard final : public ShardPort {
       mailbox.front()();
       mailbox.pop_front();
     }
+    Flush();
+    return sink.Story();
+  }
+  void Flush() {
     while (hub_.Flush(1'000'000)) {
     }
-    return sink.Story();
+    for (const auto& task : std::exchange(after, {}))
+      task();
   }
 
   std::function<bool()> on_post;
   std::deque<std::function<void()>> mailbox;
+  std::vector<std::function<void()>> after;
   int flushes = 0;
   std::string commands;
   hub::RecordingSink sink;
@@ -131,7 +139,11 @@ struct Connected {
   ~Connected() {
     if (user != nullptr) user->OnClosed("test over");
   }
-  void Send(const Message& message) const { user->OnMessage(message.down()); }
+  // As rpc does it: what cannot be taken at once is taken where it may wait.
+  void Send(const Message& message) const { Send(message.down()); }
+  void Send(const PushDown& down) const {
+    if (!user->TryMessage(down)) user->OnMessage(down);
+  }
   // What goes up now: "c1/5 all +room", "p3/f7=12", "refused p3/f6=9".
   std::string Up() const {
     PushUp up;

@@ -20,7 +20,7 @@ TEST_F(PushDoorTest, GreetsWithItsNameAndItsRooms) {
   EXPECT_EQ(job.Up(), "+live://2 ");
   PushDown confirms;
   confirms.set_interest_ack(2);
-  job.user->OnMessage(confirms);
+  job.Send(confirms);
   EXPECT_TRUE(known);
 }
 
@@ -72,8 +72,10 @@ TEST_F(PushDoorTest, ABatchIsAcknowledgedWhenEveryShardHasItAndInOrder) {
   shards[0].Run();
   EXPECT_EQ(job.Up(), "nothing");
   EXPECT_EQ(job.handle->kicks, kicks);
-  shards[1].mailbox.front()();  // the first message is done now, the second not
+  shards[1].mailbox.front()();  // the first message is in all hubs now, the second not
   shards[1].mailbox.pop_front();
+  EXPECT_EQ(job.Up(), "nothing");
+  shards[1].Flush();
   EXPECT_EQ(job.handle->kicks, kicks + 1);
   EXPECT_EQ(job.Up(), "p3/f7=10 ");
   shards[1].Run();
@@ -157,6 +159,25 @@ TEST_F(PushDoorTest, AFullMailboxHoldsTheStreamUpAndLosesNothing) {
   EXPECT_EQ(shards[0].Run(), "1 <- 1:a\n");
   shards[1].Run();
   EXPECT_EQ(job.Up(), "p3/f7=1 ");
+}
+
+TEST_F(PushDoorTest, WhatCouldNotBeTakenAtOnceGoesOnWhereItStopped) {
+  Enter(0, 1, "k1", "r");
+  Enter(1, 2, "k2", "r");
+  const Connected job(&door);
+  job.Up();
+  bool full = true;
+  shards[1].on_post = [&full] { return !full; };
+  const Message message = Message().Batch(3, 7).Entry(1, ToRoom("r", "a"));
+  EXPECT_FALSE(job.user->TryMessage(message.down()));
+  EXPECT_EQ(shards[0].Run(), "1 <- 1:a\n");
+  EXPECT_EQ(job.Up(), "nothing");
+  full = false;
+  job.user->OnMessage(message.down());
+  EXPECT_EQ(shards[0].Run(), "");
+  EXPECT_EQ(shards[1].Run(), "2 <- 1:a\n");
+  EXPECT_EQ(job.Up(), "p3/f7=1 ");
+  EXPECT_TRUE(job.user->TryMessage(Message().Batch(3, 7).Entry(2, ToRoom("r", "b")).down()));
 }
 
 // The first job waits for a mailbox until the second has asked for its turn.

@@ -26,7 +26,9 @@ inline void SetText(PushUp* m, const std::string& text) { m->set_comet(text); }
 template <class Out, class In>
 class Peer : public StreamUser<Out, In> {
  public:
-  std::function<void(const std::string&)> on_text;  // set before the stream opens
+  // Set before the stream opens.
+  std::function<void(const std::string&)> on_text;
+  std::function<bool(const std::string&)> at_once;  // true: taken by TryMessage
 
   void Say(const std::string& text) {
     std::shared_ptr<StreamHandle> handle;
@@ -56,6 +58,11 @@ class Peer : public StreamUser<Out, In> {
     const bool some = Next(out);
     fills_under_way_.fetch_sub(1);
     return some;
+  }
+  bool TryMessage(const In& in) override {
+    if (!at_once || !at_once(TextOf(in))) return false;
+    OnMessage(in);
+    return true;
   }
   void OnMessage(const In& in) override {
     const std::string text = TextOf(in);
@@ -144,6 +151,7 @@ class Comet {
 
   bool refuse = false;  // set before a stream is opened
   bool echo = false;
+  std::function<bool(const std::string&)> at_once;
   int wait_for = 0;  // so many OnMessage must be under way before any returns; then they answer
 
   void AwaitInside(int count) {
@@ -156,6 +164,7 @@ class Comet {
     if (refuse) return nullptr;
     auto peer = std::make_shared<CometPeer>();
     peer->Hold(std::move(handle));
+    peer->at_once = at_once;
     if (echo) peer->on_text = [p = peer.get()](const std::string& text) { p->Say(text); };
     if (wait_for > 0) {
       peer->on_text = [this, p = peer.get()](const std::string& text) {

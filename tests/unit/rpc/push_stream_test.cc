@@ -98,6 +98,23 @@ TEST(PushStream, OnMessageAtTheServerMayWait) {
     EXPECT_TRUE(job->WaitClosed());
 }
 
+TEST(PushStream, TakenAtOnceOrLaterAMessageComesOnceAndInItsPlace) {
+  Comet comet;
+  comet.at_once = [](const std::string& text) { return std::stoi(text) % 3 != 0; };
+  auto job = Open(comet.address());
+  std::vector<std::string> said;
+  for (int i = 0; i < 300; ++i) {
+    said.push_back(std::to_string(i));
+    job->Say(said.back());
+  }
+  auto peer = comet.peer();
+  EXPECT_TRUE(peer->WaitHeard(said.size()));
+  job->handle()->Close();
+  EXPECT_TRUE(job->WaitClosed());
+  EXPECT_TRUE(peer->WaitClosed());
+  EXPECT_EQ(peer->heard(), said);
+}
+
 TEST(PushStream, CloseDuringOnMessageComesAfterIt) {
   Comet comet;
   comet.wait_for = 2;
