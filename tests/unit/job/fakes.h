@@ -87,10 +87,15 @@ class FakeWorld {
               streams.push_back(stream);
               return stream;
             },
-        .later = [this](Duration delay,
-                        std::function<void()> act) { timers.emplace_back(delay, std::move(act)); },
+        .later =
+            [this](Duration delay, std::function<void()> act) {
+              timers.emplace_back(delay, std::move(act));
+              if (on_later) on_later();
+            },
         .now_us = [this] { return now_us += step_us; }};
   }
+
+  std::function<void()> on_later;
 
   Stream& stream() { return *streams.back(); }
   void RunTimers() {
