@@ -31,7 +31,10 @@ struct Destroyer {
     kDestroy(handle);
   }
 };
-using MsgHandle = std::unique_ptr<natsMsg, Destroyer<natsMsg_Destroy>>;
+// cnats frees messages on a thread of its own, and to wake that costs more than the message did: so
+// each thread gives them back by the handful.
+void LetGo(natsMsg* msg);
+using MsgHandle = std::unique_ptr<natsMsg, Destroyer<LetGo>>;
 using SubHandle = std::unique_ptr<natsSubscription, Destroyer<natsSubscription_Destroy>>;
 using JsHandle = std::unique_ptr<jsCtx, Destroyer<jsCtx_Destroy>>;
 using StreamInfoHandle = std::unique_ptr<jsStreamInfo, Destroyer<jsStreamInfo_Destroy>>;

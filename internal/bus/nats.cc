@@ -1,6 +1,7 @@
 #include "bus/nats.h"
 
 #include <algorithm>
+#include <array>
 #include <cassert>
 #include <optional>
 #include <thread>
@@ -102,7 +103,41 @@ Status MakeLog(jsCtx* js, const LogOptions& options, Existing existing) {
   return EnsureStream(js, config, existing);
 }
 
+// Messages of one thread that are of no use any more.
+class Handful {
+ public:
+  Handful() = default;
+  Handful(const Handful&) = delete;
+  Handful& operator=(const Handful&) = delete;
+  ~Handful() { Empty(); }
+
+  void Add(natsMsg* msg) {
+    messages_[count_++] = msg;
+    bytes_ += natsMsg_GetDataLength(msg);
+    if (count_ == messages_.size() || bytes_ >= kBytes) Empty();
+  }
+
+ private:
+  static constexpr int kBytes = 16 * 1024;
+
+  void Empty() {
+    for (std::size_t i = 0; i < count_; ++i)
+      natsMsg_Destroy(messages_[i]);
+    count_ = 0;
+    bytes_ = 0;
+  }
+
+  std::array<natsMsg*, 32> messages_{};
+  std::size_t count_ = 0;
+  int bytes_ = 0;
+};
+
 }  // namespace
+
+void LetGo(natsMsg* msg) {
+  thread_local Handful handful;
+  handful.Add(msg);
+}
 
 jsStreamConfig FileStream(
     const std::string& name, const char** subject, int replicas, Duration age, std::int64_t bytes) {
