@@ -56,7 +56,7 @@ at_least() {  # sysctl wanted why
 }
 
 # Pages of 4 KB that all sockets may hold in buffers.  An end with something under way counts one at
-# least, and past the second number every send costs a quarter more.
+# least, and past the second number sends cost up to a fifth more.
 check_tcp_mem() {
   local have high wanted=$((connections * 3))
   have=$(sysctl -n net.ipv4.tcp_mem | tr '\t' ' ')
@@ -119,7 +119,11 @@ check_halt_poll() {  # a push wakes ten threads one after the other, most of the
   shrinks=$(<$at/guest_halt_poll_allow_shrink)
   if ((ns >= 200000)) && [[ $shrinks == N ]]; then
     line ok guest_halt_poll_ns "$ns" "idle cores look for work before they sleep"
-  elif ((latency && apply)) && echo 200000 2>/dev/null >$at/guest_halt_poll_ns; then
+  elif ((latency && apply)) && [[ ! -w $at/guest_halt_poll_ns ]]; then
+    line FAIL guest_halt_poll_ns "$ns" "could not be set to 200000 (root is needed)"
+    bad=1
+  elif ((latency && apply)); then
+    echo 200000 >$at/guest_halt_poll_ns
     echo N >$at/guest_halt_poll_allow_shrink
     line set guest_halt_poll_ns 200000 "was $ns, shrinking $shrinks"
     undo+=("echo $ns >$at/guest_halt_poll_ns; echo $shrinks >$at/guest_halt_poll_allow_shrink")

@@ -13,7 +13,7 @@ import time
 
 from conditions import conditions
 from crew import Crew, Worker, push_and_drain
-from place import Place, for_many, processes_for
+from place import Place, for_many, processes_for, refuse_what_cannot_be
 from report import Report
 from sampler import Meter, anonymous_bytes, kernel_memory
 
@@ -89,7 +89,9 @@ def main():
     options = parser.parse_args()
     report = Report("curve", "What a connection costs, by their number")
     rows, told = [], {}
-    for size in map(int, options.sizes.split(",")):
+    sizes = [int(size) for size in options.sizes.split(",")]
+    refuse_what_cannot_be(max(sizes))
+    for size in sizes:
         row, told = one_size(size, options)
         rows.append(row)
         report.table("sizes", [row])

@@ -21,7 +21,7 @@ import time
 from conditions import conditions
 from crew import Crew, Worker
 from floor import Floor
-from place import Place, for_many, processes_for
+from place import Place, for_many, processes_for, refuse_what_cannot_be
 from report import Report
 from sampler import Meter
 
@@ -113,10 +113,11 @@ def floor_alone(members, processes, batches, options, pace):
 
 
 def measure_apart(members, batches, options, report):
+    refuse_what_cannot_be(members)
     comets = processes_for(members)
     before, pace = floor_alone(members, comets, batches, options, 0)
     options.seconds = 3 / pace
-    turns, rows, idle_cores = Turns(members, "mix", options), [], 0
+    turns, rows = Turns(members, "mix", options), []
     # A lone push waits for the signal, which costs no CPU.
     env = {"ENCKE_ROOM_SIGNAL": "100ms", "ENCKE_ROOM_BATCH": str(max(batches)), **for_many(comets)}
     with Place(comets, shards=options.shards, env=env) as place:

@@ -10,17 +10,15 @@ As many comets and client processes as the limit of open files asks for; one of 
 that.
 """
 import argparse
-import subprocess
 import sys
 import time
 
 from conditions import conditions
 from crew import Crew, Worker, push_and_drain
-from place import ROOT, Place, for_many, processes_for
+from place import Place, for_many, processes_for, refuse_what_cannot_be
 from report import Report
 from sampler import Meter, Sampler, anonymous_bytes, kernel_memory, slab_objects
 
-KERNEL_BYTES_BOTH_ENDS = 10_500  # per connection, as the bare prototype needed
 ROOM = "million://1"
 
 
@@ -36,22 +34,6 @@ def parse():
                         help="logins per second that comets let through to logic and redis")
     parser.add_argument("--comets", type=int, default=0, help="0 = as many as are needed")
     return parser.parse_args()
-
-
-def refuse_what_cannot_be(connections):
-    """Before anything is started: the setting that stands in the way, and what to do."""
-    tune = subprocess.run([ROOT / "scripts/tune.sh", f"--connections={connections}"],
-                          capture_output=True, text=True)
-    low = [line for line in tune.stdout.splitlines() if line.startswith("LOW")]
-    for line in low:
-        print("  " + line, flush=True)
-    need = connections * KERNEL_BYTES_BOTH_ENDS + 2**30
-    if kernel_memory()["available"] < need:
-        sys.exit(f"million: {connections} connections with both ends here need {need >> 20} MB of "
-                 f"memory; MemAvailable is {kernel_memory()['available'] >> 20} MB")
-    if any("fs." in line for line in low):
-        sys.exit("million: this machine's limits do not carry the run; as root: "
-                 f"scripts/tune.sh --connections={connections} --apply")
 
 
 class Million:

@@ -15,7 +15,9 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "integration"))
 from backend import metrics  # noqa: E402
 from cluster import BUILD, HOST, Cluster, await_port, wait_until  # noqa: E402
+from sampler import kernel_memory  # noqa: E402
 
+KERNEL_BYTES_BOTH_ENDS = 10_500  # per connection, as the bare prototype needed
 FILES_FOR_OTHERS = 750  # of a process: not for clients
 # Heartbeats of 4 minutes, as goim's clients; the pushes of one run fit the log.
 QUIET = {"ENCKE_LOG_LEVEL": "warn"}
@@ -39,6 +41,22 @@ def for_many(comets, login_rate=7500):
     with a Redis that shares two cores with a hundred other processes."""
     return {"ENCKE_LOGIC_CONNECTS_RATE": str(max(1, int(login_rate / comets))),
             "ENCKE_REDIS_TIMEOUT": "5s"}
+
+
+def refuse_what_cannot_be(connections):
+    """Before anything is started: the setting that stands in the way, and what to do."""
+    tune = subprocess.run([ROOT / "scripts/tune.sh", f"--connections={connections}"],
+                          capture_output=True, text=True)
+    low = [line for line in tune.stdout.splitlines() if line.startswith("LOW")]
+    for line in low:
+        print("  " + line, flush=True)
+    need = connections * KERNEL_BYTES_BOTH_ENDS + 2**30
+    if kernel_memory()["available"] < need:
+        sys.exit(f"{connections} connections with both ends here need {need >> 20} MB of "
+                 f"memory; MemAvailable is {kernel_memory()['available'] >> 20} MB")
+    if any("fs." in line for line in low):
+        sys.exit("this machine's limits do not carry the run; as root: "
+                 f"scripts/tune.sh --connections={connections} --apply")
 
 
 class Place(Cluster):
@@ -145,4 +163,5 @@ def after(seconds, action):
 
 
 __all__ = ["BUILD", "HOST", "ROOT", "Elsewhere", "Place", "after", "await_port", "folder",
-           "for_many", "metrics", "per_process", "processes_for", "program", "wait_until"]
+           "for_many", "metrics", "per_process", "processes_for", "program",
+           "refuse_what_cannot_be", "wait_until"]

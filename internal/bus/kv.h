@@ -7,7 +7,8 @@
 // Owner    Registry and Leases, one each per bucket; borrows Nats.
 // Thread   any, but every call waits for the server, at most `wait`; without a connection it fails
 //          at once.
-// Limit    one value of 1 MiB (the server's).  For this folder only.
+// Limit    one value of 1 MiB (the server's).  A thread keeps 32 messages or 16 KiB to be freed.
+//          For this folder only.
 
 #include <cstdint>
 #include <functional>

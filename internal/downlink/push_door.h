@@ -2,11 +2,11 @@
 // PushDoor: comet's end of the streams from all jobs: batches in, acknowledgements and interest
 // out.
 //
-// A batch is acknowledged when every shard concerned has run its task, so a job's window covers our
-// mailboxes.  Entries seen before (sequence per partition) are dropped, batches of an older lease
-// (fence per partition) refused.  Nothing else is ever dropped here: a full mailbox makes the
-// reading of that stream wait.  Two jobs that deliver one partition (a takeover) do so one after
-// the other, so order survives it.
+// A batch is acknowledged when every shard concerned has run its task and had a turn of writing to
+// its sockets, so a job's window covers our mailboxes.  Entries seen before (sequence per
+// partition) are dropped, batches of an older lease (fence per partition) refused.  Nothing else is
+// ever dropped here: a full mailbox makes the reading of that stream wait.  Two jobs that deliver
+// one partition (a takeover) do so one after the other, so order survives it.
 //
 // Owner    main of comet; outlives rpc::Server.
 // Thread   any: gRPC threads read and write, shards report.

@@ -274,10 +274,6 @@ std::optional<std::uint64_t> CometLink::Oldest(int partition) const {
   return state_.With([&](const State& s) { return s.outbox.Oldest(partition); });
 }
 
-bool CometLink::Has(const std::string& room) const {
-  return state_.With([&](const State& s) { return s.rooms.contains(room); });
-}
-
 LinkView CometLink::view() const {
   return state_.With([&](const State& s) {
     return LinkView{comet_,        s.known, s.left_behind, s.outbox.bytes(), s.outbox.entries(),

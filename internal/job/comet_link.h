@@ -83,7 +83,6 @@ class CometLink final : public rpc::PushClientUser, public std::enable_shared_fr
   Put Offer(const SharedMessage& message, double rate);
   void Forget(int partition);  // its lease is not ours any more
   std::optional<std::uint64_t> Oldest(int partition) const;
-  bool Has(const std::string& room) const;  // as far as we know
   LinkView view() const;
 
   // The stream.

@@ -107,9 +107,6 @@ bool Router::Route(const SharedMessage& message, const std::atomic<bool>& cancel
     case Kind::kRoom:
       stats_.rooms.Add();
       targets = ToAll();  // each link knows its rooms
-      // Who has it gets it first: what the others do not want costs a timer each.
-      std::stable_partition(targets.begin(), targets.end(),
-                            [&](const Target& target) { return target.link->Has(message->room); });
       break;
     case Kind::kBroadcast:
       stats_.broadcasts.Add();

@@ -18,10 +18,6 @@ namespace {
 constexpr int kPingMs = 1000;
 constexpr int kPongMs = 800;
 
-// gRPC measures a peer's bandwidth with a ping behind every message that comes alone, which costs
-// both ends as many wake-ups as the message did.  A window for 10 ms at 100 MB/s instead.
-constexpr int kWindowBytes = 1 << 20;
-
 // gRPC's own lines go where ours go; what matters to a user comes as an Error or in OnClosed.
 void TameLog() {
   static const bool once = [] {
@@ -58,8 +54,6 @@ Result<std::unique_ptr<Server>> Server::Start(const ServerOptions& options,
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, kPingMs / 4);
-  builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
-  builder.AddChannelArgument(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, kWindowBytes);
   builder.SetMaxReceiveMessageSize(options.message_bytes_max);
   builder.SetMaxSendMessageSize(options.message_bytes_max);
   for (grpc::Service* service : services)
@@ -89,8 +83,6 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address) {
   args.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
   args.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 1000);  // how long one attempt to connect may take
   args.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
-  args.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
-  args.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, kWindowBytes);
   args.SetMaxReceiveMessageSize(ServerOptions().message_bytes_max);
   args.SetMaxSendMessageSize(ServerOptions().message_bytes_max);
   return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), args);

@@ -87,15 +87,10 @@ class FakeWorld {
               streams.push_back(stream);
               return stream;
             },
-        .later =
-            [this](Duration delay, std::function<void()> act) {
-              timers.emplace_back(delay, std::move(act));
-              if (on_later) on_later();
-            },
+        .later = [this](Duration delay,
+                        std::function<void()> act) { timers.emplace_back(delay, std::move(act)); },
         .now_us = [this] { return now_us += step_us; }};
   }
-
-  std::function<void()> on_later;
 
   Stream& stream() { return *streams.back(); }
   void RunTimers() {

@@ -77,17 +77,6 @@ TEST_F(RouterTest, ARoomGoesToCometsThatHaveItOrAreUnknown) {
   EXPECT_EQ(Text(Receive("c3")), "p0f1: 1");
 }
 
-TEST_F(RouterTest, WhoHasTheRoomGetsItBeforeTheOthersCostATimer) {
-  router.SetComets({Comet("c1"), Comet("c2")});
-  Hello("c1", {"b"});
-  Hello("c2", {"a"});
-  std::string sent_first;
-  world.on_later = [&] { sent_first = Text(Receive("c2")); };
-  EXPECT_TRUE(Route(RoomMessage(1, "a")));
-  world.on_later = nullptr;
-  EXPECT_EQ(sent_first, "p0f1: 1");
-}
-
 TEST_F(RouterTest, APushGoesToTheCometNamed) {
   router.SetComets({Comet("c1"), Comet("c2")});
   Hello("c1", {});
