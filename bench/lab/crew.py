@@ -51,7 +51,10 @@ class Worker:
 
     def __init__(self, verb, **flags):
         words = [f"--{name}={value}" for name, value in flags.items()]
+        # A session of its own, as each daemon has: with the kernel's autogroup sessions share the
+        # cores, not processes, and fifty readers in one would starve beside fifty comets.
         self.child = subprocess.Popen([program("encke-bench"), verb, *words], text=True,
+                                      start_new_session=True,
                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.started = None
 

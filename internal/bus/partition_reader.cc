@@ -27,7 +27,7 @@ constexpr std::int64_t kInactiveMs = 15'000;  // then the server forgets a consu
 constexpr std::int64_t kHeadCheckMs = 5'000;  // while behind: has the log been cut before us?
 // A log that lost its tail gets the next number; it will not do so a million times.
 constexpr std::uint64_t kLogsPerCreation = 1'000'000;
-constexpr std::int64_t kWaitMs = 100;  // then it is looked whether something is lost
+constexpr std::int64_t kWaitMs = 250;  // then it is looked whether something is lost
 constexpr Duration kRetryWait{200};
 
 enum class Kind : std::uint8_t { kMessage, kHeartbeat, kRequestEnded, kConsumerGone };

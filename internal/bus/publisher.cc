@@ -2,6 +2,7 @@
 // callback is over, and it forgets what is under way when the connection is closed.  Here the
 // answers come to an inbox of ours whose subscription says when it is complete, and a second thread
 // looks after deadlines: a retry never happens on the thread that delivers answers to others.
+#include <algorithm>
 #include <atomic>
 #include <charconv>
 #include <deque>
@@ -17,7 +18,8 @@
 namespace encke::bus {
 namespace {
 
-constexpr Duration kDeadlineStep{50};
+constexpr Duration kDeadlineStep{250};
+constexpr Duration kStopStep{20};
 constexpr Duration kCompletePatience{10'000};
 
 struct Flight {  // one publish under way; never changes after it took off
@@ -194,8 +196,9 @@ class Publisher::Impl {
 
   void WatchDeadlines() {
     NameThread("bus.deadlines");
+    const Duration step = std::min(kDeadlineStep, options_.ack_timeout / 4);
     while (!Finished()) {
-      pause_.Wait(kDeadlineStep);
+      pause_.Wait(give_up_at_ms_ != 0 ? kStopStep : step);
       while (const auto late = NextLate())
         OnLate(*late);
     }

@@ -19,7 +19,11 @@ namespace encke::bus {
 namespace {
 
 constexpr const char* kBucket = "encke_registry";
-constexpr std::int64_t kSliceMs = 100;  // how long a new watcher or an expiry may go unnoticed
+// How long a new watcher or an expiry may go unnoticed.  Watchers come when a daemon starts; later
+// nobody waits, and an idle daemon sleeps.
+constexpr std::int64_t kYoungSliceMs = 50;
+constexpr std::int64_t kSliceMs = 250;
+constexpr std::int64_t kYoungMs = 5'000;
 constexpr int kMessagesPerTurn = 1000;  // then the clock is looked at again
 constexpr Duration kPictureRetry{500};
 constexpr int kKnockMs = 300;
@@ -156,7 +160,7 @@ class Registry::Impl {
   }
 
   void HearPuts() {
-    std::int64_t wait_ms = kSliceMs;
+    std::int64_t wait_ms = MonotonicMs() - born_ms_ < kYoungMs ? kYoungSliceMs : kSliceMs;
     for (int i = 0; i < kMessagesPerTurn; ++i) {
       natsMsg* raw = nullptr;
       const natsStatus s = natsSubscription_NextMsg(&raw, puts_.get(), wait_ms);
@@ -240,6 +244,7 @@ class Registry::Impl {
   Guarded<std::vector<Watcher>> arriving_;
   Guarded<Voice> voice_;
   std::atomic<bool> synced_{false};
+  const std::int64_t born_ms_ = MonotonicMs();
   std::atomic<bool> stopping_{false};
   log::RateLimit put_lines_{1};
   Pulse pause_;   // of the listener

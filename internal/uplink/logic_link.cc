@@ -16,6 +16,7 @@ namespace encke::uplink {
 namespace {
 
 constexpr Duration kWatch{50};
+constexpr Duration kRest{250};  // with nothing under way: many comets may share a machine
 constexpr char kNoAnswer[] = "no logic answered";
 constexpr std::size_t kCountsBytes = 4 * kMega;  // of room counts in one message
 
@@ -64,6 +65,7 @@ class LogicLink::Impl : public std::enable_shared_from_this<LogicLink::Impl> {
     bool writing = false;
     bool kicked = false;
     bool report_due = false;
+    bool resting = false;  // the thread looks seldom
     std::int64_t up_since_ms = 0;
     std::string address;
     std::string avoid;  // the one that just failed us
@@ -71,6 +73,7 @@ class LogicLink::Impl : public std::enable_shared_from_this<LogicLink::Impl> {
     std::int64_t next_try_ms = 0;
     Duration backoff{0};
   };
+  Duration Step();
   void Watch();
   void OpenOne();
   std::string Choose(const State& s);
@@ -112,7 +115,7 @@ void LogicLink::Impl::Start(Events events) {
   events_ = std::move(events);
   thread_ = std::thread([this] {
     NameThread("logic-link");
-    while (pulse_.Wait(kWatch))
+    while (pulse_.Wait(Step()))
       Watch();
   });
 }
@@ -130,6 +133,13 @@ void LogicLink::Impl::Stop() {
 }
 
 // ---- the thread ---------------------------------------------------------------------------------
+
+Duration LogicLink::Impl::Step() {
+  return state_.With([&](State& s) {
+    s.resting = s.up && s.queue.resting();
+    return s.resting ? std::min(kRest, options_.report_interval) : kWatch;
+  });
+}
 
 void LogicLink::Impl::Watch() {
   GiveUpOld();
@@ -269,7 +279,12 @@ bool LogicLink::Impl::Say(const Put& put) {
   std::shared_ptr<rpc::StreamHandle> kick;
   const bool taken = state_.With([&](State& s) {
     if (!put(s)) return false;
-    if (s.kicked || !(s.report_due || s.queue.Ready(MonotonicUs()))) return true;
+    if (s.kicked) return true;
+    if (!s.report_due && !s.queue.Ready(MonotonicUs())) {
+      const bool held_back = !s.queue.empty();  // by a rate, or by logins under way
+      if (held_back && std::exchange(s.resting, false)) pulse_.Wake();
+      return true;
+    }
     kick = s.stream;
     s.kicked = kick != nullptr;
     return true;

@@ -66,6 +66,8 @@ class LogicQueue {
   AskTable<Request>& requests() { return requests_; }
   // Nothing waits to be handed out.
   bool empty() const { return connects_.all_said() && requests_.all_said() && NoNews(); }
+  // And nobody waits for an answer.
+  bool resting() const { return connects_.waiting() == 0 && requests_.waiting() == 0 && NoNews(); }
   // Something waits, and may be handed out now.
   bool Ready(std::int64_t now_us) {
     return !NoNews() || connects_.Ready(now_us) || requests_.Ready(now_us);

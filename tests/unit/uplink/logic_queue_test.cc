@@ -52,6 +52,20 @@ TEST(LogicQueue, SaysAgainOnlyWhatWasNotAnswered) {
   EXPECT_EQ(f.Fill(5), "1 3 ");
 }
 
+// Empty: nothing to say.  At rest: nobody waits for an answer either.
+TEST(LogicQueue, RestsWhenNobodyWaitsForAnAnswer) {
+  Fixture f;
+  EXPECT_TRUE(f.queue.resting());
+  ASSERT_TRUE(f.queue.Arrive(Ask(1), 1));
+  EXPECT_EQ(f.Fill(2), "1 ");
+  EXPECT_TRUE(f.queue.empty());
+  EXPECT_FALSE(f.queue.resting());
+  f.queue.connects().Answered(1, 3);
+  EXPECT_TRUE(f.queue.resting());
+  f.queue.Depart(Goodbye("key"));
+  EXPECT_FALSE(f.queue.resting());
+}
+
 // A tenth of a second's worth at once, then as time passes; what cannot have its turn in time is
 // refused, and an ask that was given up costs nothing.
 TEST(LogicQueue, ARateHoldsConnectsBack) {
