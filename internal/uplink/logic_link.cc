@@ -17,7 +17,6 @@ namespace {
 
 constexpr Duration kWatch{50};
 constexpr Duration kRest{250};  // with nothing under way: many comets may share a machine
-constexpr char kNoAnswer[] = "no logic answered";
 constexpr std::size_t kCountsBytes = 4 * kMega;  // of room counts in one message
 
 log::RateLimit link_lines(5);
@@ -80,6 +79,7 @@ class LogicLink::Impl : public std::enable_shared_from_this<LogicLink::Impl> {
   void LeaveIf(const std::function<Counter*(State&)>& why);
   void Reset(State& s, bool failed);
   void GiveUpOld();
+  void HandOut(LogicQueue::Answers answers);  // inside the gate
   void Report();
 
   const LogicLinkOptions options_;
@@ -156,31 +156,11 @@ void LogicLink::Impl::Watch() {
 
 void LogicLink::Impl::GiveUpOld() {
   const std::int64_t now = MonotonicUs();
-  std::vector<std::uint64_t> requests;
-  const auto connects = state_.With([&](State& s) {
-    requests = s.queue.requests().GiveUp(now - options_.request_timeout.count() * 1000);
-    auto given_up = s.queue.connects().GiveUp(now - options_.connect_timeout.count() * 1000);
-    stats_.waiting.Set(static_cast<std::int64_t>(s.queue.connects().waiting()));
-    return given_up;
+  const auto before = [now](Duration patience) { return now - patience.count() * 1000; };
+  auto given_up = state_.With([&](State& s) {
+    return s.queue.GiveUp(before(options_.connect_timeout), before(options_.request_timeout));
   });
-  stats_.unanswered.Add(connects.size());
-  stats_.requests_unanswered.Add(requests.size());
-  const auto pass = gate_.TryEnter();
-  if (!pass) return;
-  for (const std::uint64_t id : connects) {
-    ConnectReply reply;
-    reply.set_id(id);
-    reply.set_refused(kNoAnswer);
-    reply.set_retry(true);
-    events_.answer(std::move(reply));
-  }
-  for (const std::uint64_t id : requests) {
-    Reply reply;
-    reply.set_id(id);
-    reply.set_error(kNoAnswer);
-    reply.set_retry(true);
-    events_.reply(std::move(reply));
-  }
+  if (const auto pass = gate_.TryEnter()) HandOut(std::move(given_up));
 }
 
 void LogicLink::Impl::LeaveIf(const std::function<Counter*(State&)>& why) {
@@ -335,6 +315,15 @@ bool LogicLink::Impl::Fill(std::uint64_t epoch, SessionUp* out) {
   });
 }
 
+void LogicLink::Impl::HandOut(LogicQueue::Answers answers) {
+  for (ConnectReply& reply : answers.connects)
+    events_.answer(std::move(reply));
+  for (Reply& reply : answers.replies)
+    events_.reply(std::move(reply));
+  for (Disconnect& goodbye : answers.goodbyes)
+    Depart(std::move(goodbye));
+}
+
 void LogicLink::Impl::OnMessage(std::uint64_t epoch, const SessionDown& down) {
   const auto pass = gate_.TryEnter();
   if (!pass) return;
@@ -344,12 +333,7 @@ void LogicLink::Impl::OnMessage(std::uint64_t epoch, const SessionDown& down) {
     return s.epoch == epoch;
   });
   if (!current) return;
-  for (ConnectReply& reply : answers.connects)
-    events_.answer(std::move(reply));
-  for (Reply& reply : answers.replies)
-    events_.reply(std::move(reply));
-  for (Disconnect& goodbye : answers.goodbyes)
-    Depart(std::move(goodbye));
+  HandOut(std::move(answers));
   Resume();
   for (const auto& [room, total] : down.totals().counts())
     census_.SetTotal(room, total);

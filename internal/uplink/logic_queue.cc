@@ -7,6 +7,8 @@
 namespace encke::uplink {
 namespace {
 
+constexpr char kNoAnswer[] = "no logic answered";
+
 // What an event counts for: its bytes, and something for an empty one.
 template <class Event>
 std::size_t Cost(const Event& event) {
@@ -129,6 +131,27 @@ LogicQueue::Answers LogicQueue::Sort(const SessionDown& down, std::int64_t now_u
     stats_.request_us.Observe(static_cast<std::uint64_t>(*waited));
     out.replies.push_back(reply);
   }
+  return out;
+}
+
+LogicQueue::Answers LogicQueue::GiveUp(std::int64_t connects_before_us,
+                                       std::int64_t requests_before_us) {
+  Answers out;
+  for (const std::uint64_t id : connects_.GiveUp(connects_before_us)) {
+    ConnectReply& reply = out.connects.emplace_back();
+    reply.set_id(id);
+    reply.set_refused(kNoAnswer);
+    reply.set_retry(true);
+  }
+  for (const std::uint64_t id : requests_.GiveUp(requests_before_us)) {
+    Reply& reply = out.replies.emplace_back();
+    reply.set_id(id);
+    reply.set_error(kNoAnswer);
+    reply.set_retry(true);
+  }
+  stats_.unanswered.Add(out.connects.size());
+  stats_.requests_unanswered.Add(out.replies.size());
+  stats_.waiting.Set(static_cast<std::int64_t>(connects_.waiting()));
   return out;
 }
 

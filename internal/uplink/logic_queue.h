@@ -61,6 +61,8 @@ class LogicQueue {
     std::vector<Disconnect> goodbyes;
   };
   Answers Sort(const SessionDown& down, std::int64_t now_us);
+  // What logic left without an answer for too long: refused, and may be tried again.
+  Answers GiveUp(std::int64_t connects_before_us, std::int64_t requests_before_us);
 
   AskTable<Connect>& connects() { return connects_; }
   AskTable<Request>& requests() { return requests_; }

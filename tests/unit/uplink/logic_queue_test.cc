@@ -136,6 +136,27 @@ TEST(LogicQueue, WhatWasGivenUpUnsaidIsForgotten) {
   EXPECT_TRUE(f.queue.empty()) << "nothing waits for a stream";
 }
 
+TEST(LogicQueue, RefusesWhatNobodyAnsweredAndItMayBeTriedAgain) {
+  Fixture f;
+  ASSERT_TRUE(f.queue.Arrive(Ask(1), kSecond));
+  ASSERT_TRUE(f.queue.Arrive(Ask(2), 3 * kSecond));
+  Request request;
+  request.set_id(7);
+  ASSERT_TRUE(f.queue.Ask(request, kSecond));
+  const auto given_up = f.queue.GiveUp(2 * kSecond, 2 * kSecond);
+  ASSERT_EQ(given_up.connects.size(), 1u);
+  EXPECT_EQ(given_up.connects[0].id(), 1u);
+  EXPECT_EQ(given_up.connects[0].refused(), "no logic answered");
+  EXPECT_TRUE(given_up.connects[0].retry());
+  ASSERT_EQ(given_up.replies.size(), 1u);
+  EXPECT_EQ(given_up.replies[0].id(), 7u);
+  EXPECT_EQ(given_up.replies[0].error(), "no logic answered");
+  EXPECT_TRUE(given_up.replies[0].retry());
+  EXPECT_EQ(f.stats.unanswered.value(), 1u);
+  EXPECT_EQ(f.stats.requests_unanswered.value(), 1u);
+  EXPECT_EQ(f.stats.waiting.value(), 1);
+}
+
 TEST(LogicQueue, RepeatsGoodbyesOfTheLastSecondsFirst) {
   Fixture f;
   f.queue.Depart(Goodbye("old"));
