@@ -27,8 +27,9 @@ def usable(port):
 
 
 def free_shift():
-    """So much higher that every port of a start is free, the ones after Redis' and NATS' too."""
-    wanted = DOORS + [6379, 6380, 4222, 4223, 8222]
+    """So much higher that every port of a start is free: of second instances, too, and the ones
+    after Redis' and NATS'."""
+    wanted = DOORS + [port + 100 for port in DOORS] + [6379, 6380, 4222, 4223, 8222]
     while True:
         shift = random.randrange(15000, 22000)
         if all(usable(port + shift) for port in wanted):
