@@ -72,6 +72,7 @@ class Pusher {
   Layout layout_{1, 1};
   std::int64_t start_us_ = 0;
   std::int64_t end_us_ = 0;
+  std::int64_t early_us_ = 0;  // so long before its time a push is made ready
   PushResult* result_ = nullptr;
 };
 

@@ -1,19 +1,27 @@
 #!/usr/bin/env python3
 """A lone message while many connections are held: HTTP call to client.
 
-usage: bench/lab/lone.py [--idle=100000] [--rates=10,100] [--turns=3] [--seconds=20]
+usage: bench/lab/lone.py [--idle=100000] [--rates=10,100,300] [--turns=3] [--seconds=20]
 
-The rates take turns in one cluster: the seldomer a message, the colder the code on its way. Nobody
-looks from outside meanwhile, because a look at all threads takes several milliseconds of a core.
+The rates take turns in one cluster: the seldomer a message, the colder the code on its way. After
+each the floor: a message through as many processes and threads that only hand it on (encke-relay).
+Nobody looks from outside meanwhile, because a look at all threads takes milliseconds of a core.
 """
 import argparse
+import json
 import statistics
+import subprocess
 import sys
 
 from conditions import conditions
 from crew import Crew, Worker, push_and_drain
-from place import Place, processes_for
+from place import Place, processes_for, program
 from report import Report
+
+
+def relay(rate, seconds):
+    words = [program("encke-relay"), f"--rate={rate}", f"--seconds={seconds}"]
+    return json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
 
 
 def measure(few, pusher, rates, options):
@@ -21,8 +29,10 @@ def measure(few, pusher, rates, options):
     for turn in range(options.turns):
         for rate in rates:
             row = push_and_drain(few, pusher, len(rows) + 2, rate=rate, seconds=options.seconds)
+            bare = relay(rate, options.seconds / 2)
             rows.append({"rate": rate, "turn": turn + 1, **row["latency_ms"],
-                         "http_p50": row["http_ms"]["p50"], "lost": row["lost"],
+                         "http_p50": row["http_ms"]["p50"], "relay_p50": bare["p50"],
+                         "ratio": row["latency_ms"]["p50"] / bare["p50"], "lost": row["lost"],
                          "duplicates": row["duplicates"]})
     return rows
 
@@ -38,7 +48,7 @@ def judge(report, rows, rates):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--idle", type=int, default=100_000)
-    parser.add_argument("--rates", default="10,100")
+    parser.add_argument("--rates", default="10,100,300")
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=20)
     options = parser.parse_args()

@@ -152,7 +152,8 @@ def program(name):
     """build/.../bench/encke-bench; ENCKE_BENCH names another."""
     if name == "encke-bench" and "ENCKE_BENCH" in os.environ:
         return os.environ["ENCKE_BENCH"]
-    return str(BUILD / "bench" / ("floor/encke-floor" if name == "encke-floor" else name))
+    folder_of = {"encke-floor": "floor", "encke-relay": "floor"}
+    return str(BUILD / "bench" / folder_of.get(name, "") / name)
 
 
 def after(seconds, action):

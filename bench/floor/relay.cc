@@ -1,0 +1,184 @@
+// encke-relay: what this machine needs to hand one small message through as many processes and
+// threads as a push crosses (logic, NATS, job, comet), with nothing done on the way.  A lone
+// message's latency is measured against this, in the same run.
+//
+//   encke-relay [--processes=4] [--rate=10] [--seconds=10] [--bytes=240]
+//
+// Between two processes: TCP over loopback and a blocking read.  Within each: two threads and a
+// condition variable.  Sent on schedule; prints one JSON object, in milliseconds.
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using Bytes = std::vector<char>;
+
+struct Options {
+  int processes = 4;
+  double rate = 10;
+  double seconds = 10;
+  int bytes = 240;
+
+  bool Parse(int argc, char** argv) {
+    for (int i = 1; i < argc; ++i) {
+      const bool known = std::sscanf(argv[i], "--processes=%d", &processes) == 1 ||
+                         std::sscanf(argv[i], "--rate=%lf", &rate) == 1 ||
+                         std::sscanf(argv[i], "--seconds=%lf", &seconds) == 1 ||
+                         std::sscanf(argv[i], "--bytes=%d", &bytes) == 1;
+      if (!known) return std::fprintf(stderr, "relay: unknown flag %s\n", argv[i]), false;
+    }
+    const bool fits = processes >= 1 && processes <= 64 && rate > 0 && rate <= 10'000 &&
+                      seconds > 0 && seconds <= 600 && bytes >= 8 && bytes <= 65'536;
+    if (!fits) std::fprintf(stderr, "relay: a flag is out of its range\n");
+    return fits;
+  }
+};
+
+struct Link {
+  int in = -1;   // who writes
+  int out = -1;  // who reads
+};
+
+void Must(bool done, const char* what) {
+  if (done) return;
+  std::perror(what);
+  std::exit(1);
+}
+
+Link Connect() {
+  const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in at{};
+  at.sin_family = AF_INET;
+  at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof at;
+  auto* address = reinterpret_cast<sockaddr*>(&at);
+  Must(bind(listener, address, size) == 0 && listen(listener, 1) == 0 &&
+           getsockname(listener, address, &size) == 0,
+       "relay: listen");
+  Link link;
+  link.in = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  Must(connect(link.in, address, size) == 0, "relay: connect");
+  link.out = accept(listener, nullptr, nullptr);
+  Must(link.out >= 0, "relay: accept");
+  const int on = 1;
+  setsockopt(link.in, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  close(listener);
+  return link;
+}
+
+bool ReadAll(int fd, Bytes* to) {
+  return recv(fd, to->data(), to->size(), MSG_WAITALL) == static_cast<ssize_t>(to->size());
+}
+
+bool SendAll(int fd, const Bytes& from) {
+  return send(fd, from.data(), from.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(from.size());
+}
+
+// One process on the way: this thread reads, another one sends.
+void Relay(int from, int to, int bytes) {
+  std::mutex lock;
+  std::condition_variable arrived;
+  std::vector<Bytes> waiting;
+  bool over = false;
+  std::thread sender([&] {
+    std::unique_lock held(lock);
+    while (arrived.wait(held, [&] { return over || !waiting.empty(); }), !waiting.empty()) {
+      const std::vector<Bytes> taken = std::exchange(waiting, {});
+      held.unlock();
+      for (const Bytes& one : taken)
+        SendAll(to, one);
+      held.lock();
+    }
+  });
+  for (Bytes one(static_cast<std::size_t>(bytes)); ReadAll(from, &one);) {
+    const std::lock_guard held(lock);
+    waiting.push_back(one);
+    arrived.notify_one();
+  }
+  {
+    const std::lock_guard held(lock);
+    over = true;
+    arrived.notify_one();
+  }
+  sender.join();
+  shutdown(to, SHUT_WR);
+}
+
+void Receive(int from, int bytes) {
+  std::vector<double> ms;
+  for (Bytes one(static_cast<std::size_t>(bytes)); ReadAll(from, &one);) {
+    std::int64_t sent_ns = 0;
+    std::memcpy(&sent_ns, one.data(), sizeof sent_ns);
+    ms.push_back(static_cast<double>(Clock::now().time_since_epoch().count() - sent_ns) / 1e6);
+  }
+  if (ms.empty()) return;
+  std::sort(ms.begin(), ms.end());
+  const auto at = [&](double q) {
+    return ms[static_cast<std::size_t>(q * static_cast<double>(ms.size() - 1))];
+  };
+  std::printf("{\"count\": %zu, \"p50\": %.3f, \"p90\": %.3f, \"p99\": %.3f, \"max\": %.3f}\n",
+              ms.size(), at(0.5), at(0.9), at(0.99), ms.back());
+}
+
+void Generate(int to, const Options& options) {
+  Bytes one(static_cast<std::size_t>(options.bytes));
+  const auto begin = Clock::now();
+  const int count = std::max(1, static_cast<int>(options.rate * options.seconds));
+  for (int i = 0; i < count; ++i) {
+    const std::chrono::duration<double> due(i / options.rate);
+    std::this_thread::sleep_until(begin + std::chrono::duration_cast<Clock::duration>(due));
+    const std::int64_t now_ns = Clock::now().time_since_epoch().count();
+    std::memcpy(one.data(), &now_ns, sizeof now_ns);
+    if (!SendAll(to, one)) return;
+  }
+}
+
+template <class Work>
+void Fork(const Work& work) {
+  const pid_t child = fork();
+  Must(child >= 0, "relay: fork");
+  if (child != 0) return;
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  work();
+  std::fflush(stdout);
+  _exit(0);
+}
+
+int Main(int argc, char** argv) {
+  Options options;
+  if (!options.Parse(argc, argv)) return 2;
+  std::vector<Link> links;
+  for (int i = 0; i <= options.processes; ++i)
+    links.push_back(Connect());
+  for (int i = 0; i < options.processes; ++i)
+    Fork([&] { Relay(links[i].out, links[i + 1].in, options.bytes); });
+  Fork([&] { Receive(links.back().out, options.bytes); });
+  Generate(links[0].in, options);
+  shutdown(links[0].in, SHUT_WR);
+  while (wait(nullptr) > 0) {
+  }
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) { return Main(argc, argv); }
