@@ -49,12 +49,10 @@ class Histogram:
 class Worker:
     """One encke-bench process."""
 
-    def __init__(self, verb, **flags):
+    def __init__(self, verb, session=False, **flags):
         words = [f"--{name}={value}" for name, value in flags.items()]
-        # A session of its own, as each daemon has: with the kernel's autogroup sessions share the
-        # cores, not processes, and fifty readers in one would starve beside fifty comets.
         self.child = subprocess.Popen([program("encke-bench"), verb, *words], text=True,
-                                      start_new_session=True,
+                                      start_new_session=session,
                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.started = None
 
@@ -89,15 +87,20 @@ class Worker:
 
 
 class Crew:
-    """All clients of one room (or of many), spread over as many processes as comets."""
+    """All clients of one room (or of many), spread over as many processes as comets.
 
-    def __init__(self, place, connections, first_mid=1, **flags):
+    With the kernel's autogroup sessions share the cores, not processes, and each daemon has one.
+    `sessions` gives each client process one, too: fifty readers keep up with fifty comets then.
+    Without it they have one together: a ramp is a half faster, because work gathers while they
+    wait."""
+
+    def __init__(self, place, connections, first_mid=1, sessions=False, **flags):
         doors, share = place.doors, -(-connections // len(place.doors))
         self.connections, self.workers, begun = connections, [], 0
         for door in doors:
             count = min(share, connections - begun)
             if count > 0:
-                self.workers.append(Worker("member", comets=door, http=place.http,
+                self.workers.append(Worker("member", sessions, comets=door, http=place.http,
                                            connections=count, mid_base=first_mid + begun, **flags))
             begun += count
         for worker in self.workers:

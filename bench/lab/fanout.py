@@ -121,7 +121,7 @@ def measure_apart(members, batches, options, report):
     # A lone push waits for the signal, which costs no CPU.
     env = {"ENCKE_ROOM_SIGNAL": "100ms", "ENCKE_ROOM_BATCH": str(max(batches)), **for_many(comets)}
     with Place(comets, shards=options.shards, env=env) as place:
-        with Crew(place, members, transport="mix") as crew:
+        with Crew(place, members, transport="mix", sessions=True) as crew:
             report.check("members connected", crew.connect()["ready"], at_least=members)
             pusher = Worker("pusher", http=place.http, pipeline=32).ready()
             turns.comet(place, crew, pusher, 1, pace)  # warm
