@@ -40,15 +40,20 @@ struct Options {
 
   bool Parse(int argc, char** argv) {
     for (int i = 1; i < argc; ++i) {
-      const bool known = std::sscanf(argv[i], "--processes=%d", &processes) == 1 ||
-                         std::sscanf(argv[i], "--rate=%lf", &rate) == 1 ||
-                         std::sscanf(argv[i], "--seconds=%lf", &seconds) == 1 ||
-                         std::sscanf(argv[i], "--bytes=%d", &bytes) == 1;
-      if (!known) return std::fprintf(stderr, "relay: unknown flag %s\n", argv[i]), false;
+      char rest = 0;  // behind the number there is nothing
+      const bool known = std::sscanf(argv[i], "--processes=%d%c", &processes, &rest) == 1 ||
+                         std::sscanf(argv[i], "--rate=%lf%c", &rate, &rest) == 1 ||
+                         std::sscanf(argv[i], "--seconds=%lf%c", &seconds, &rest) == 1 ||
+                         std::sscanf(argv[i], "--bytes=%d%c", &bytes, &rest) == 1;
+      if (!known) return std::fprintf(stderr, "relay: %s is no flag of mine\n", argv[i]), false;
     }
     const bool fits = processes >= 1 && processes <= 64 && rate > 0 && rate <= 10'000 &&
                       seconds > 0 && seconds <= 600 && bytes >= 8 && bytes <= 65'536;
-    if (!fits) std::fprintf(stderr, "relay: a flag is out of its range\n");
+    if (!fits) {
+      std::fprintf(stderr,
+                   "relay: processes are 1 to 64, rate up to 10000, seconds up to 600, bytes 8 to "
+                   "65536\n");
+    }
     return fits;
   }
 };

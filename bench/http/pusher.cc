@@ -101,8 +101,9 @@ void Pusher::MakePlans() {
 std::int64_t Pusher::PlannedUs(const Plan& plan) const {
   if (plan.next >= plan.total) return kNever;
   if (job_.rate == 0) return start_us_;
-  const auto tick = static_cast<double>(plan.next / static_cast<std::uint64_t>(job_.batch));
-  return start_us_ + static_cast<std::int64_t>(plan.offset_us + tick * plan.interval_us);
+  const std::uint64_t tick = plan.next / static_cast<std::uint64_t>(job_.batch);
+  const double after_us = plan.offset_us + static_cast<double>(tick) * plan.interval_us;
+  return start_us_ + static_cast<std::int64_t>(after_us);
 }
 
 bool Pusher::HasRoom(std::size_t c) const {

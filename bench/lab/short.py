@@ -16,7 +16,7 @@ HERE = Path(__file__).resolve().parent
 PROGRAMS = (
     ["fanout.py", "--members=10000", "--transports=tcp,ws", "--batches=1,20", "--turns=2",
      "--seconds=2"],
-    ["lone.py", "--idle=15000", "--turns=1", "--seconds=10"],
+    ["lone.py", "--idle=15000", "--turns=1", "--seconds=6"],
     ["mixed.py", "--seconds=10"],
     ["api.py", "--seconds=5", "--turns=1"],
     ["curve.py", "--sizes=1000,10000", "--seconds=5"],

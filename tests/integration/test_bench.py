@@ -170,6 +170,27 @@ def test_bench_refuses_what_the_limits_cannot_carry(cluster):
     assert "RLIMIT_NOFILE" in done.stderr
 
 
+def relay(*flags):
+    return subprocess.run([BUILD / "bench/floor/encke-relay", *flags], capture_output=True,
+                          text=True, timeout=30)
+
+
+def test_relay_hands_every_message_on():
+    done = relay("--processes=2", "--rate=200", "--seconds=0.5", "--bytes=8")
+    told = json.loads(done.stdout)
+    assert done.returncode == 0 and told["count"] == 100
+    assert 0 < told["p50"] <= told["p90"] <= told["p99"] <= told["max"]
+
+
+@pytest.mark.parametrize("flag,why", [
+    ("--rate=10x", "--rate=10x is no flag of mine"), ("--help", "--help is no flag of mine"),
+    ("--rate=0", "rate up to 10000"), ("--rate=nan", "rate up to 10000"),
+    ("--processes=65", "processes are 1 to 64"), ("--bytes=7", "bytes 8 to 65536")])
+def test_relay_says_what_is_wrong(flag, why):
+    done = relay(flag)
+    assert done.returncode == 2 and done.stdout == "" and why in done.stderr
+
+
 class Part:
     """A member or a pusher: a line in, a line out."""
 
