@@ -20,8 +20,7 @@ PROGRAMS = (
     ["mixed.py", "--seconds=10"],
     ["api.py", "--seconds=5", "--turns=1"],
     ["curve.py", "--sizes=1000,10000", "--seconds=5"],
-    ["million.py", "--connections=15000", "--idle=5", "--pushes=20", "--push_rate=4",
-     "--login_rate=5000"],
+    ["million.py", "--connections=15000", "--idle=5", "--pushes=20", "--push_rate=4"],
 )
 
 
