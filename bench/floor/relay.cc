@@ -5,7 +5,8 @@
 //   encke-relay [--processes=4] [--rate=10] [--seconds=10] [--bytes=240]
 //
 // Between two processes: TCP over loopback and a blocking read.  Within each: two threads and a
-// condition variable.  Sent on schedule; prints one JSON object, in milliseconds.
+// condition variable.  Sent on schedule; prints one JSON object, in microseconds.  Status 1: not
+// every message arrived.
 
 #include <algorithm>
 #include <chrono>
@@ -27,10 +28,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "clock.h"
+#include "tally/histogram.h"
+
 namespace {
 
-using Clock = std::chrono::steady_clock;
+using encke::bench::NowUs;
 using Bytes = std::vector<char>;
+
+constexpr std::size_t kWaitingMax = 64;  // of a process; then its reader waits, and TCP with it
 
 struct Options {
   int processes = 4;
@@ -56,6 +62,7 @@ struct Options {
     }
     return fits;
   }
+  int count() const { return std::max(1, static_cast<int>(rate * seconds)); }
 };
 
 struct Link {
@@ -98,63 +105,62 @@ bool SendAll(int fd, const Bytes& from) {
   return send(fd, from.data(), from.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(from.size());
 }
 
-// One process on the way: this thread reads, another one sends.
-void Relay(int from, int to, int bytes) {
+// One process on the way: this thread reads, another one sends.  At most one of them waits.
+bool Relay(int from, int to, int bytes) {
   std::mutex lock;
-  std::condition_variable arrived;
+  std::condition_variable changed;
   std::vector<Bytes> waiting;
   bool over = false;
+  bool sent = true;
   std::thread sender([&] {
     std::unique_lock held(lock);
-    while (arrived.wait(held, [&] { return over || !waiting.empty(); }), !waiting.empty()) {
+    while (changed.wait(held, [&] { return over || !waiting.empty(); }), !waiting.empty()) {
       const std::vector<Bytes> taken = std::exchange(waiting, {});
+      changed.notify_one();
       held.unlock();
       for (const Bytes& one : taken)
-        SendAll(to, one);
+        sent = SendAll(to, one) && sent;
       held.lock();
     }
   });
   for (Bytes one(static_cast<std::size_t>(bytes)); ReadAll(from, &one);) {
-    const std::lock_guard held(lock);
+    std::unique_lock held(lock);
+    changed.wait(held, [&] { return waiting.size() < kWaitingMax; });
     waiting.push_back(one);
-    arrived.notify_one();
+    changed.notify_one();
   }
   {
     const std::lock_guard held(lock);
     over = true;
-    arrived.notify_one();
+    changed.notify_one();
   }
   sender.join();
   shutdown(to, SHUT_WR);
+  return sent;
 }
 
-void Receive(int from, int bytes) {
-  std::vector<double> ms;
-  for (Bytes one(static_cast<std::size_t>(bytes)); ReadAll(from, &one);) {
-    std::int64_t sent_ns = 0;
-    std::memcpy(&sent_ns, one.data(), sizeof sent_ns);
-    ms.push_back(static_cast<double>(Clock::now().time_since_epoch().count() - sent_ns) / 1e6);
+bool Receive(int from, const Options& options) {
+  encke::bench::Histogram took_us;
+  for (Bytes one(static_cast<std::size_t>(options.bytes)); ReadAll(from, &one);) {
+    std::int64_t sent_us = 0;
+    std::memcpy(&sent_us, one.data(), sizeof sent_us);
+    took_us.Add(static_cast<std::uint64_t>(NowUs() - sent_us));
   }
-  if (ms.empty()) return;
-  std::sort(ms.begin(), ms.end());
-  const auto at = [&](double q) {
-    return ms[static_cast<std::size_t>(q * static_cast<double>(ms.size() - 1))];
-  };
-  std::printf("{\"count\": %zu, \"p50\": %.3f, \"p90\": %.3f, \"p99\": %.3f, \"max\": %.3f}\n",
-              ms.size(), at(0.5), at(0.9), at(0.99), ms.back());
+  std::printf("%s\n", took_us.Summary().dump().c_str());
+  return took_us.total() == static_cast<std::uint64_t>(options.count());
 }
 
-void Generate(int to, const Options& options) {
+bool Generate(int to, const Options& options) {
   Bytes one(static_cast<std::size_t>(options.bytes));
-  const auto begin = Clock::now();
-  const int count = std::max(1, static_cast<int>(options.rate * options.seconds));
-  for (int i = 0; i < count; ++i) {
-    const std::chrono::duration<double> due(i / options.rate);
-    std::this_thread::sleep_until(begin + std::chrono::duration_cast<Clock::duration>(due));
-    const std::int64_t now_ns = Clock::now().time_since_epoch().count();
-    std::memcpy(one.data(), &now_ns, sizeof now_ns);
-    if (!SendAll(to, one)) return;
+  const auto begin = std::chrono::steady_clock::now();
+  for (int i = 0; i < options.count(); ++i) {
+    const std::chrono::nanoseconds due(static_cast<std::int64_t>(i / options.rate * 1e9));
+    std::this_thread::sleep_until(begin + due);
+    const std::int64_t now_us = NowUs();
+    std::memcpy(one.data(), &now_us, sizeof now_us);
+    if (!SendAll(to, one)) return false;
   }
+  return true;
 }
 
 template <class Work>
@@ -163,9 +169,9 @@ void Fork(const Work& work) {
   Must(child >= 0, "relay: fork");
   if (child != 0) return;
   prctl(PR_SET_PDEATHSIG, SIGKILL);
-  work();
+  const bool well = work();
   std::fflush(stdout);
-  _exit(0);
+  _exit(well ? 0 : 1);
 }
 
 int Main(int argc, char** argv) {
@@ -175,13 +181,13 @@ int Main(int argc, char** argv) {
   for (int i = 0; i <= options.processes; ++i)
     links.push_back(Connect());
   for (int i = 0; i < options.processes; ++i)
-    Fork([&] { Relay(links[i].out, links[i + 1].in, options.bytes); });
-  Fork([&] { Receive(links.back().out, options.bytes); });
-  Generate(links[0].in, options);
+    Fork([&] { return Relay(links[i].out, links[i + 1].in, options.bytes); });
+  Fork([&] { return Receive(links.back().out, options); });
+  bool well = Generate(links[0].in, options);
   shutdown(links[0].in, SHUT_WR);
-  while (wait(nullptr) > 0) {
-  }
-  return 0;
+  for (int status = 0; wait(&status) > 0;)
+    well = well && status == 0;
+  return well ? 0 : 1;
 }
 
 }  // namespace

@@ -175,7 +175,9 @@ void Pusher::Settle(std::size_t c, const Sent& sent, bool accepted) {
     const Stamp stamp = StampOf(c, m, sent.planned_us);
     result_->offers.Note(stamp.stream, stamp.sequence, accepted ? Fate::kAccepted : Fate::kRefused);
   }
-  result_->answer_us.Add(static_cast<std::uint64_t>(NowUs() - sent.planned_us));
+  // A dial that fails does so before the time of a push that was made ready early.
+  const std::int64_t took_us = std::max<std::int64_t>(0, NowUs() - sent.planned_us);
+  result_->answer_us.Add(static_cast<std::uint64_t>(took_us));
 }
 
 std::int64_t Pusher::NextDueUs() const {

@@ -91,8 +91,7 @@ class Crew:
 
     With the kernel's autogroup sessions share the cores, not processes, and each daemon has one.
     `sessions` gives each client process one, too: fifty readers keep up with fifty comets then.
-    Without it they have one together: a ramp is a half faster, because work gathers while they
-    wait."""
+    Without it they have one together."""
 
     def __init__(self, place, connections, first_mid=1, sessions=False, **flags):
         doors, share = place.doors, -(-connections // len(place.doors))

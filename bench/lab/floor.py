@@ -10,7 +10,7 @@ class Floor:
 
     def __init__(self, connections, processes=0, body=50):
         self.child = subprocess.Popen(
-            [program("encke-floor"), "--conducted", f"--connections={connections}",
+            [program("floor/encke-floor"), "--conducted", f"--connections={connections}",
              f"--processes={processes}", f"--body={body}"],
             text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         if not self.child.stdout.readline():

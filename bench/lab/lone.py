@@ -19,9 +19,10 @@ from place import Place, processes_for, program
 from report import Report
 
 
-def relay(rate, seconds):
-    words = [program("encke-relay"), f"--rate={rate}", f"--seconds={seconds}"]
-    return json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
+def relay_p50_ms(rate, seconds):
+    words = [program("floor/encke-relay"), f"--rate={rate}", f"--seconds={seconds}"]
+    done = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True)
+    return json.loads(done.stdout)["p50"] / 1000
 
 
 def measure(few, pusher, rates, options):
@@ -29,10 +30,10 @@ def measure(few, pusher, rates, options):
     for turn in range(options.turns):
         for rate in rates:
             row = push_and_drain(few, pusher, len(rows) + 2, rate=rate, seconds=options.seconds)
-            bare = relay(rate, options.seconds / 2)
+            bare = relay_p50_ms(rate, options.seconds / 2)
             rows.append({"rate": rate, "turn": turn + 1, **row["latency_ms"],
-                         "http_p50": row["http_ms"]["p50"], "relay_p50": bare["p50"],
-                         "ratio": row["latency_ms"]["p50"] / bare["p50"], "lost": row["lost"],
+                         "http_p50": row["http_ms"]["p50"], "relay_p50": bare,
+                         "ratio": row["latency_ms"]["p50"] / bare, "lost": row["lost"],
                          "duplicates": row["duplicates"]})
     return rows
 

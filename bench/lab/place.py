@@ -152,8 +152,7 @@ def program(name):
     """build/.../bench/encke-bench; ENCKE_BENCH names another."""
     if name == "encke-bench" and "ENCKE_BENCH" in os.environ:
         return os.environ["ENCKE_BENCH"]
-    folder_of = {"encke-floor": "floor", "encke-relay": "floor"}
-    return str(BUILD / "bench" / folder_of.get(name, "") / name)
+    return str(BUILD / "bench" / name)
 
 
 def after(seconds, action):

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from cluster import BUILD, HOST
+from cluster import BUILD, HOST, free_port
 
 BENCH = BUILD / "bench" / "encke-bench"
 
@@ -189,6 +189,14 @@ def test_relay_hands_every_message_on():
 def test_relay_says_what_is_wrong(flag, why):
     done = relay(flag)
     assert done.returncode == 2 and done.stdout == "" and why in done.stderr
+
+
+def test_bench_counts_a_refused_dial_as_no_time(cluster):
+    """A seldom push is made ready before its time, and fails before it."""
+    result = bench(cluster, "room", status=1, connections=1, push_rate=20, seconds=0.5, drain=0.5,
+                   http=f"{HOST}:{free_port()}", mid_base=916001)
+    assert result["accounting"]["refused"] == 10
+    assert result["http_us"]["max"] < 10_000_000
 
 
 class Part:
