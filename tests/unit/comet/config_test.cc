@@ -1,11 +1,13 @@
 #include "comet/config.h"
 
+#include <cstdio>
 #include <fstream>
 #include <regex>
 #include <sstream>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "comet/process.h"
 #include "comet/stats.h"
@@ -79,9 +81,12 @@ TEST(Config, EveryKeyIsInTheShippedFile) {
 
 // A file that says this, and nothing else.
 Result<CometConfig> Loaded(const std::string& text) {
-  const std::string path = testing::TempDir() + "comet_config_test.yaml";
+  const std::string path =  // tests run side by side
+      testing::TempDir() + "comet_config_test." + std::to_string(::getpid()) + ".yaml";
   std::ofstream(path) << text;
-  return LoadConfig(path);
+  auto config = LoadConfig(path);
+  std::remove(path.c_str());
+  return config;
 }
 
 TEST(Config, PoliciesForSlowClientsAreByTypeAndOperation) {

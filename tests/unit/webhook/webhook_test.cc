@@ -1,10 +1,12 @@
 #include "webhook/webhook.h"
 
 #include <condition_variable>
+#include <cstdio>
 #include <fstream>
 #include <mutex>
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "webhook/curl.h"
 
@@ -181,7 +183,7 @@ TEST(WebhookMake, SaysWhatIsWrong) {
     const auto made = Webhook::Make(options);
     return made ? std::string() : made.error().text;
   };
-  const std::string file = ::testing::TempDir() + "webhook_secret";
+  const std::string file = ::testing::TempDir() + "webhook_secret." + std::to_string(::getpid());
   std::ofstream(file) << "s3cret\n";
   EXPECT_EQ(why("", ""), "");
   EXPECT_EQ(why("https://example.org/hook", file), "");
@@ -189,6 +191,7 @@ TEST(WebhookMake, SaysWhatIsWrong) {
   EXPECT_NE(why("http://", file).find("webhook.url"), std::string::npos);
   EXPECT_NE(why("http://example.org", "").find("webhook.secret_file"), std::string::npos);
   EXPECT_NE(why("http://example.org", "/nowhere").find("webhook.secret_file"), std::string::npos);
+  std::remove(file.c_str());
 }
 
 }  // namespace
