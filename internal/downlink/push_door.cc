@@ -61,6 +61,7 @@ class Stream final : public rpc::PushServerUser, public std::enable_shared_from_
 
   void Start();
   bool Fill(PushUp* out) override;
+  bool Written() override;
   void OnMessage(const PushDown& in) override;
   bool TryMessage(const PushDown& in) override;
   void OnClosed(const std::string& why) override;
@@ -95,6 +96,7 @@ class Stream final : public rpc::PushServerUser, public std::enable_shared_from_
   const std::shared_ptr<rpc::StreamHandle> handle_;
   Interest::JobId job_ = 0;
   bool greeted_ = false;  // Fill's
+  bool told_ = false;     // Fill's and Written's: the last message had interest
   // OnMessage's and TryMessage's:
   std::string name_;
   std::shared_ptr<Parcel> posting_;
@@ -129,9 +131,15 @@ bool Stream::Fill(PushUp* out) {
     ack->set_refused(std::get<3>(key));
     ack->set_seq(seq);
   }
-  if (door_->interest.Fill(job_, out->mutable_interest())) return true;
+  told_ = door_->interest.Fill(job_, out->mutable_interest());
+  if (told_) return true;
   out->clear_interest();
   return any || tick > 0 || !acks.empty();
+}
+
+// Rooms that did not fit into one message are not kicked for again.
+bool Stream::Written() {
+  return told_ || owed_.With([](const Owed& owed) { return owed.tick > 0 || !owed.acks.empty(); });
 }
 
 bool Stream::TryMessage(const PushDown& in) {

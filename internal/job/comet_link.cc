@@ -97,6 +97,14 @@ bool CometLink::Fill(PushDown* out) {
   });
 }
 
+bool CometLink::Written() {
+  return state_.With([](const State& s) { return Unsaid(s); });
+}
+
+bool CometLink::Unsaid(const State& s) {
+  return s.interest_told != s.interest_seen || s.tick_due || (s.known && s.outbox.waiting() > 0);
+}
+
 void CometLink::OnMessage(const PushUp& in) {
   auto stream = state_.With([&](State& s) {
     if (!s.heard) Hear(s, in.boot());
@@ -105,7 +113,7 @@ void CometLink::OnMessage(const PushUp& in) {
       Release(s, ack);
     if (in.tick() > 0) Echoed(s, in.tick());
     CalmDown(s);
-    return s.stream;
+    return Unsaid(s) ? s.stream : nullptr;
   });
   if (stream) stream->Kick();
 }

@@ -87,6 +87,7 @@ class CometLink final : public rpc::PushClientUser, public std::enable_shared_fr
 
   // The stream.
   bool Fill(PushDown* out) override;
+  bool Written() override;
   Duration Gap() override {
     return filled_ < options_.busy_pushes ? Duration(1) : options_.busy_gap;
   }
@@ -123,6 +124,7 @@ class CometLink final : public rpc::PushClientUser, public std::enable_shared_fr
     bool left_behind = false;
   };
 
+  static bool Unsaid(const State& s);  // something waits for Fill
   Put Admit(State& s, const SharedMessage& message);
   void Hear(State& s, std::uint64_t boot);
   void Learn(State& s, const Interest& interest);

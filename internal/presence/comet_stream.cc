@@ -73,6 +73,12 @@ bool CometStream::Fill(SessionDown* out) {
   });
 }
 
+bool CometStream::Written() {
+  return state_.With([](const State& s) {
+    return !s.answers.empty() || !s.replies.empty() || !s.untold.empty() || s.announce;
+  });
+}
+
 // Under the lock.
 template <class T>
 CometStream::Put CometStream::Queue(State& s, std::deque<T>& queue, T reply) const {

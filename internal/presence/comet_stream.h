@@ -33,6 +33,7 @@ class CometStream final : public rpc::SessionServerUser,
   CometStream(World& world, std::shared_ptr<rpc::StreamHandle> stream);
 
   bool Fill(SessionDown* out) override;
+  bool Written() override;
   void OnMessage(const SessionUp& in) override;
   void OnClosed(const std::string& why) override;
 

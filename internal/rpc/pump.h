@@ -86,7 +86,7 @@ class Pump : public StreamHandle, public std::enable_shared_from_this<Pump<Out, 
   }
 
   void OnWritten(bool ok) {
-    if (ok) return state_.With([](State& s) { return s.closed; }) ? Pull() : PullSoon();
+    if (ok) return WrittenWell();
     state_.With([](State& s) { s.busy = false; });
     Cancel();  // a failed write does not end the call by itself
     Shut("write failed", /*broken=*/true);
@@ -118,6 +118,16 @@ class Pump : public StreamHandle, public std::enable_shared_from_this<Pump<Out, 
   }
 
  private:
+  // `busy` is ours, of the write.
+  void WrittenWell() {
+    const bool more = user_->Written();
+    const bool go = state_.With([more](State& s) {
+      s.wanted = s.wanted || more;
+      return s.busy = s.wanted && !s.closed;
+    });
+    go ? PullSoon() : Settle();
+  }
+
   void Delivered() {
     Read(&in_);
     state_.With([](State& s) { --s.reading; });
@@ -158,7 +168,6 @@ class Pump : public StreamHandle, public std::enable_shared_from_this<Pump<Out, 
     while (Wanted()) {
       out_.Clear();
       if (!user_->Fill(&out_)) continue;
-      state_.With([](State& s) { s.wanted = true; });  // there may be more behind it
       next_us_ = MonotonicUs() + user_->Gap().count() * 1000;
       return Write(&out_);  // OnWritten owns `busy` now
     }

@@ -2,13 +2,13 @@
 // Stream: one bidirectional gRPC stream, written by pulling.
 //
 // The user keeps what waits in its own bounded place and calls Kick(); when the previous write is
-// done the stream asks Fill() for the next message, but not twice within Gap(), a millisecond
-// unless the user knows better.  So batching grows by itself under load, and a lone message leaves
-// at once.
+// done, and after a Kick or when Written() says so, the stream asks Fill() for the next message,
+// but not twice within Gap(), a millisecond unless the user knows better.  So batching grows by
+// itself under load, and a lone message leaves at once.
 //
 // Owner    client end: comet's LogicLink / job's CometLink.  Server end: gRPC until OnClosed.
-// Thread   Fill, OnMessage, OnClosed come on gRPC threads: each never twice at once, Fill and
-//          OnMessage may overlap.  They must not destroy a Server and must not wait for long (a
+// Thread   Fill, Written, OnMessage, OnClosed come on gRPC threads: each never twice at once, Fill
+//          and OnMessage may overlap.  They must not destroy a Server and must not wait for long (a
 //          small machine has two such threads for all streams); only the server end's OnMessage
 //          may, it has a thread of its own, which a message reaches when TryMessage leaves it.
 //          Fill also on that of KickHere.
@@ -29,7 +29,10 @@ class StreamUser {
   virtual bool Fill(Out* out) = 0;  // out is empty; false: nothing waits
   // How long the next message stays behind the one just filled; asked by Fill's caller.
   virtual Duration Gap() { return Duration(1); }
-  virtual void OnMessage(const In& in) = 0;           // blocks the reading, not the writing
+  // What was filled last has been written; never while Fill runs.  True: there may be more, Fill
+  // comes again after Gap.  False saves the timer for it.
+  virtual bool Written() { return true; }
+  virtual void OnMessage(const In& in) = 0;  // blocks the reading, not the writing
   // Server end, before OnMessage, on a gRPC thread: true: taken.  False: it would have to wait;
   // OnMessage comes with the same message and goes on from there.  Saves a wake-up.
   virtual bool TryMessage(const In&) { return false; }

@@ -4,9 +4,9 @@
 //
 // Owner    LogicQueue.
 // Thread   none of its own.
-// Limit    events_max questions, bytes_max of them together; with a rate, also what is handed out
-//          a second, and as many waiting as kPatienceS seconds can hand out; batches_max batches
-//          under way, while others gather.
+// Limit    events_max questions, bytes_max of them together; batches_max batches under way, while
+//          others gather.  With a rate, also what is handed out a second, as many waiting as
+//          kPatienceS seconds can hand out, and a batch in kGatherUs unless kGatherMost wait.
 
 #include <algorithm>
 #include <cstddef>
@@ -30,6 +30,8 @@ class AskTable {
   static constexpr double kPatienceS = 5;  // whoever would wait longer is refused at once
   // A batch is under way until all of it is answered, and for so long at most.
   static constexpr std::int64_t kBatchUs = 250'000;
+  static constexpr std::int64_t kGatherUs = 50'000;
+  static constexpr std::size_t kGatherMost = 64;
 
   // So many are handed out per second, after a burst of a tenth of it; 0 = no limit.
   void SetRate(double per_second) {
@@ -53,7 +55,9 @@ class AskTable {
     Refill(now_us);
     while (!under_way_.empty() && under_way_.front().sent_us < now_us - kBatchUs)
       under_way_.pop_front();
-    return !unsent_.empty() && under_way_.size() < batches_max_ && (rate_ == 0 || tokens_ >= 1);
+    if (unsent_.empty() || under_way_.size() >= batches_max_) return false;
+    const bool gathering = now_us < gather_until_us_ && unsent_.size() < kGatherMost;
+    return rate_ == 0 || (tokens_ >= 1 && !gathering);
   }
 
   // One batch, until *bytes reaches batch_bytes; nothing when not Ready.
@@ -76,7 +80,9 @@ class AskTable {
       *bytes += Cost(at->second.event);
       said->Add();
     }
-    if (batch.unanswered > 0) under_way_.push_back(batch);
+    if (batch.unanswered == 0) return;
+    under_way_.push_back(batch);
+    gather_until_us_ = now_us + kGatherUs;
   }
 
   // The stream is a new one: all of it is to be said again.
@@ -84,6 +90,7 @@ class AskTable {
     unsent_.clear();
     sent_.clear();
     under_way_.clear();
+    gather_until_us_ = 0;
     for (const Mark& mark : asked_) {
       const auto at = asks_.find(mark.id);
       if (at == asks_.end() || at->second.asked_us != mark.at_us) continue;
@@ -175,6 +182,7 @@ class AskTable {
   double rate_ = 0;  // per second; 0 = no limit
   double tokens_ = 1;
   std::int64_t filled_us_ = 0;
+  std::int64_t gather_until_us_ = 0;
   std::deque<std::uint64_t> unsent_;
   std::deque<Mark> asked_, sent_;  // in order of time; entries of answered ones are skipped
   std::deque<Batch> under_way_;

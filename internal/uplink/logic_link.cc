@@ -1,7 +1,6 @@
 #include "uplink/logic_link.h"
 
 #include <algorithm>
-#include <random>
 #include <thread>
 #include <utility>
 
@@ -10,6 +9,7 @@
 #include "base/units.h"
 #include "rpc/server.h"
 #include "rpc/streams.h"
+#include "uplink/addresses.h"
 #include "uplink/logic_queue.h"
 
 namespace encke::uplink {
@@ -43,6 +43,7 @@ class LogicLink::Impl : public std::enable_shared_from_this<LogicLink::Impl> {
     (void)Say([](State&) { return true; });
   }
   bool Fill(std::uint64_t epoch, SessionUp* out);
+  bool Written(std::uint64_t epoch);
   void OnMessage(std::uint64_t epoch, const SessionDown& down);
   void OnClosed(std::uint64_t epoch, const std::string& why);
 
@@ -55,7 +56,7 @@ class LogicLink::Impl : public std::enable_shared_from_this<LogicLink::Impl> {
       queue.connects().SetRate(options.connects_rate);
     }
     LogicQueue queue;
-    std::vector<std::string> addresses;
+    Addresses addresses;
     // The stream at hand.  Whatever comes from one with another epoch is of the past.
     std::uint64_t epoch = 0;
     bool open = false;
@@ -67,7 +68,6 @@ class LogicLink::Impl : public std::enable_shared_from_this<LogicLink::Impl> {
     bool resting = false;  // the thread looks seldom
     std::int64_t up_since_ms = 0;
     std::string address;
-    std::string avoid;  // the one that just failed us
     std::shared_ptr<rpc::StreamHandle> stream;
     std::int64_t next_try_ms = 0;
     Duration backoff{0};
@@ -75,7 +75,6 @@ class LogicLink::Impl : public std::enable_shared_from_this<LogicLink::Impl> {
   Duration Step();
   void Watch();
   void OpenOne();
-  std::string Choose(const State& s);
   void LeaveIf(const std::function<Counter*(State&)>& why);
   void Reset(State& s, bool failed);
   void GiveUpOld();
@@ -90,7 +89,6 @@ class LogicLink::Impl : public std::enable_shared_from_this<LogicLink::Impl> {
   Pulse pulse_;
   std::thread thread_;
   std::int64_t reported_ms_ = 0;
-  std::minstd_rand random_{std::random_device{}()};
 };
 
 namespace {
@@ -101,6 +99,7 @@ class Stream final : public rpc::SessionClientUser {
  public:
   Stream(std::shared_ptr<Link> link, std::uint64_t epoch) : link_(std::move(link)), epoch_(epoch) {}
   bool Fill(SessionUp* out) override { return link_->Fill(epoch_, out); }
+  bool Written() override { return link_->Written(epoch_); }
   void OnMessage(const SessionDown& down) override { link_->OnMessage(epoch_, down); }
   void OnClosed(const std::string& why) override { link_->OnClosed(epoch_, why); }
 
@@ -146,7 +145,7 @@ void LogicLink::Impl::Watch() {
   LeaveIf([this](State& s) -> Counter* {
     const bool silent =
         s.queue.connects().SilenceUs(MonotonicUs()) > options_.answer_timeout.count() * 1000;
-    if (silent) s.avoid = s.address;
+    if (silent) s.addresses.Avoid(s.address);
     return silent ? &stats_.moves_silent : nullptr;
   });
   OpenOne();
@@ -192,18 +191,11 @@ void LogicLink::Impl::Reset(State& s, bool failed) {
   stats_.up.Set(0);
 }
 
-std::string LogicLink::Impl::Choose(const State& s) {
-  std::vector<std::string> choice = s.addresses;
-  if (choice.size() > 1) std::erase(choice, s.avoid);
-  if (choice.empty()) return {};
-  return choice[std::uniform_int_distribution<std::size_t>(0, choice.size() - 1)(random_)];
-}
-
 void LogicLink::Impl::OpenOne() {
   std::string address;
   const std::uint64_t epoch = state_.With([&](State& s) -> std::uint64_t {
     if (s.open || MonotonicMs() < s.next_try_ms) return 0;
-    address = Choose(s);
+    address = s.addresses.Choose();
     if (address.empty()) return 0;
     s.open = s.fresh = true;
     s.address = address;
@@ -237,7 +229,7 @@ void LogicLink::Impl::SetAddresses(std::vector<std::string> addresses) {
                       std::find(addresses.begin(), addresses.end(), s.address) == addresses.end();
     return gone ? &stats_.moves_left : nullptr;
   });
-  state_.With([&](State& s) { s.addresses = std::move(addresses); });
+  state_.With([&](State& s) { s.addresses.Set(std::move(addresses)); });
   pulse_.Wake();
 }
 
@@ -294,12 +286,6 @@ bool LogicLink::Impl::Fill(std::uint64_t epoch, SessionUp* out) {
       census_.Take(kCountsBytes, out->mutable_counts());
       out->mutable_counts()->set_snapshot(true);
       s.report_due = census_.changed();
-    } else if (!s.up) {
-      s.up = true;
-      s.up_since_ms = MonotonicMs();
-      s.avoid.clear();
-      stats_.up.Set(1);
-      log::Info("logic.link up address={}", s.address);
     }
     if (s.report_due && !out->has_counts()) {
       if (census_.Take(kCountsBytes, out->mutable_counts())) {
@@ -312,6 +298,21 @@ bool LogicLink::Impl::Fill(std::uint64_t epoch, SessionUp* out) {
     any |= s.queue.Fill(out, MonotonicUs());
     s.writing = any;
     return any;
+  });
+}
+
+bool LogicLink::Impl::Written(std::uint64_t epoch) {
+  return state_.With([&](State& s) {
+    if (s.epoch != epoch) return false;
+    s.writing = false;
+    if (!s.up) {
+      s.up = true;
+      s.up_since_ms = MonotonicMs();
+      s.addresses.Avoid({});
+      stats_.up.Set(1);
+      log::Info("logic.link up address={}", s.address);
+    }
+    return s.report_due || s.queue.Ready(MonotonicUs());
   });
 }
 
@@ -345,7 +346,7 @@ void LogicLink::Impl::OnMessage(std::uint64_t epoch, const SessionDown& down) {
 void LogicLink::Impl::OnClosed(std::uint64_t epoch, const std::string& why) {
   const bool current = state_.With([&](State& s) {
     if (s.epoch != epoch) return false;
-    s.avoid = s.address;
+    s.addresses.Avoid(s.address);
     Reset(s, true);
     return true;
   });

@@ -24,6 +24,24 @@ TEST_F(PushDoorTest, GreetsWithItsNameAndItsRooms) {
   EXPECT_TRUE(known);
 }
 
+TEST_F(PushDoorTest, RoomsThatDoNotFitFollowWithoutAKick) {
+  InterestOptions options;
+  options.message_bytes_max = 1;
+  Interest few(options);
+  PushDoor small({}, few, directory, {&shards[0], &shards[1]}, "c1", 5);
+  const Connected job(&small);
+  EXPECT_EQ(job.Up(), "c1/5 all ");
+  for (const char* room : {"live://1", "live://2"})
+    few.Present(room, true);
+  EXPECT_EQ(job.handle->kicks, 2);  // of them one, for both
+  EXPECT_EQ(job.Up(), "+live://1 ");
+  EXPECT_TRUE(job.user->Written());
+  EXPECT_EQ(job.Up(), "+live://2 ");
+  EXPECT_TRUE(job.user->Written());
+  EXPECT_EQ(job.Up(), "nothing");
+  EXPECT_FALSE(job.user->Written());
+}
+
 TEST_F(PushDoorTest, EveryShardGetsRoomsAndOnlyOneGetsAKey) {
   Enter(0, 1, "k1", "live://1");
   Enter(1, 1, "k2", "live://1");

@@ -21,8 +21,13 @@ class Talker : public StreamUser<Words, Words> {
  public:
   bool Fill(Words* out) override {
     std::lock_guard lock(mutex);
+    ++fills;
     out->text.swap(waiting);
     return !out->text.empty();
+  }
+  bool Written() override {
+    std::lock_guard lock(mutex);
+    return !waiting.empty();
   }
   void OnMessage(const Words&) override {}
   void OnClosed(const std::string& why) override { closed.push_back(why); }
@@ -32,6 +37,7 @@ class Talker : public StreamUser<Words, Words> {
   }
   std::mutex mutex;
   std::string waiting;
+  int fills = 0;
   std::vector<std::string> closed;
 };
 
@@ -124,6 +130,22 @@ TEST_F(PumpTest, KickHereWritesOnTheCallersThread) {
   EXPECT_EQ(end->WaitWrite(), "b");
   end->OnWritten(true);
   Finish();
+}
+
+// No timer for what may be behind a lone message.
+TEST_F(PumpTest, AfterAWriteFillComesOnlyWhenThereIsMoreToSay) {
+  end->Attach(user);
+  user->Add("a");
+  end->KickHere();
+  EXPECT_EQ(end->WaitWrite(), "a");
+  user->Add("b");  // without a Kick
+  end->OnWritten(true);
+  EXPECT_EQ(end->WaitWrite(), "b");
+  end->OnWritten(true);
+  end->Close();
+  EXPECT_EQ(end->events(), std::vector<std::string>{"end"}) << "nothing was scheduled any more";
+  end->Done("");
+  EXPECT_EQ(user->fills, 2);
 }
 
 TEST_F(PumpTest, TheGoodbyeWaitsForTheWriteInFlight) {

@@ -91,6 +91,31 @@ TEST(LogicQueue, ARateHoldsConnectsBack) {
   EXPECT_EQ(fill(3 * kSecond), "-a ") << "only connects wait";
 }
 
+// A message for each login costs several times the login: with a rate they leave in few.
+TEST(LogicQueue, WithARateLoginsLeaveTogether) {
+  LinkStats stats;
+  LogicQueue queue(1000, 1 << 20, stats);
+  queue.connects().SetRate(100'000);
+  std::uint64_t id = 0;
+  const auto come = [&](std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i)
+      ASSERT_TRUE(queue.Arrive(Ask(++id), kSecond));
+  };
+  const auto fill = [&queue](std::int64_t now) {
+    SessionUp up;
+    queue.Fill(&up, now);
+    return up.connects_size();
+  };
+  come(1);
+  EXPECT_EQ(fill(kSecond), 1) << "the first one waits for nobody";
+  come(2);
+  EXPECT_EQ(fill(kSecond + kSecond / 20 - 1), 0);
+  EXPECT_EQ(fill(kSecond + kSecond / 20), 2);
+  (void)queue.connects().Answered(1, kSecond);
+  come(AskTable<Connect>::kGatherMost);
+  EXPECT_EQ(fill(kSecond + kSecond / 20), 64) << "as many need not wait";
+}
+
 // Two batches are under way at most; what comes meanwhile gathers until one of them is answered,
 // or for a quarter of a second.
 TEST(LogicQueue, LoginsGatherWhileLogicIsBusy) {
