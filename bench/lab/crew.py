@@ -90,7 +90,7 @@ class Crew:
     """All clients of one room (or of many), spread over as many processes as comets.
 
     With the kernel's autogroup sessions share the cores, not processes, and each daemon has one.
-    `sessions` gives each client process one, too: fifty readers keep up with fifty comets then.
+    `sessions` gives each client process one, too: fifty clients keep up with fifty comets then.
     Without it they have one together."""
 
     def __init__(self, place, connections, first_mid=1, sessions=False, **flags):

@@ -167,7 +167,7 @@ def main():
         def more():
             return {"logins": sum(logic.metric("encke_logic_auth_total")
                                   for logic in place.logics)}
-        with Crew(place, options.connections, room=ROOM, transport="mix") as crew, \
+        with Crew(place, options.connections, sessions=True, room=ROOM, transport="mix") as crew, \
              Sampler(lambda: {**place.pids(), "clients": crew.pids()}, more=more) as sampler:
             Million(options, place, crew, sampler, report).run()
             told = conditions(place)

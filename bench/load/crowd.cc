@@ -41,8 +41,8 @@ void Crowd::AwaitSettled(const std::function<void()>& each_second) {
       ramp_seconds_ = static_cast<double>(latest - ramp_from_us_) / 1e6;
       return;
     }
-    if (turn % 500 == 0 && each_second) each_second();
-    Nap(2);
+    if (turn % 20 == 0 && each_second) each_second();
+    Nap(50);  // the swarm says when it settled; fifty harnesses share two cores with what they load
   }
 }
 
