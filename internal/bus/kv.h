@@ -36,6 +36,7 @@ struct Destroyer {
 // each thread gives them back by the handful.
 void LetGo(natsMsg* msg);
 using MsgHandle = std::unique_ptr<natsMsg, Destroyer<LetGo>>;
+using OptionsHandle = std::unique_ptr<natsOptions, Destroyer<natsOptions_Destroy>>;
 using SubHandle = std::unique_ptr<natsSubscription, Destroyer<natsSubscription_Destroy>>;
 using JsHandle = std::unique_ptr<jsCtx, Destroyer<jsCtx_Destroy>>;
 using StreamInfoHandle = std::unique_ptr<jsStreamInfo, Destroyer<jsStreamInfo_Destroy>>;
@@ -51,6 +52,8 @@ struct NatsHandles {
 
 // What cnats answered, as one of our errors; call it on the thread that made the call.
 Error NatsError(natsStatus status, std::string_view what, jsErrCode code = {});
+// How every connection of ours is made: servers, name, time limits, and that it writes at once.
+Result<OptionsHandle> BasicSettings(const NatsOptions& options);
 // An inbox subject of our own.
 std::string NewInbox();
 // A stream of one subject on disk, kept by age and size; it points into what it was given.

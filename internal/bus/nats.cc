@@ -13,8 +13,6 @@
 namespace encke::bus {
 namespace {
 
-using OptionsHandle = std::unique_ptr<natsOptions, Destroyer<natsOptions_Destroy>>;
-
 constexpr std::int64_t kPingIntervalMs = 2000;
 constexpr int kPingsOutMax = 2;
 constexpr std::int64_t kReconnectWaitMs = 250;
@@ -139,6 +137,26 @@ void LetGo(natsMsg* msg) {
   handful.Add(msg);
 }
 
+Result<OptionsHandle> BasicSettings(const NatsOptions& options) {
+  natsOptions* raw = nullptr;
+  natsStatus s = natsOptions_Create(&raw);
+  OptionsHandle all(raw);
+  std::vector<const char*> urls;
+  for (const std::string& url : options.servers)
+    urls.push_back(url.c_str());
+  const auto set = [&s](natsStatus result) {
+    if (s == NATS_OK) s = result;
+  };
+  set(natsOptions_SetServers(raw, urls.data(), static_cast<int>(urls.size())));
+  if (!options.name.empty()) set(natsOptions_SetName(raw, options.name.c_str()));
+  set(natsOptions_SetTimeout(raw, options.connect_timeout.count()));
+  set(natsOptions_SetWriteDeadline(raw, kWriteDeadlineMs));
+  // The flusher of cnats waits a millisecond before it writes; a lone push shall not.
+  set(natsOptions_SetSendAsap(raw, true));
+  if (s != NATS_OK) return NatsError(s, "nats options");
+  return all;
+}
+
 jsStreamConfig FileStream(
     const std::string& name, const char** subject, int replicas, Duration age, std::int64_t bytes) {
   jsStreamConfig config;
@@ -220,18 +238,13 @@ struct Nats::Impl {
   }
 
   Result<OptionsHandle> Settings() {
-    natsOptions* raw = nullptr;
-    natsStatus s = natsOptions_Create(&raw);
-    OptionsHandle all(raw);
-    std::vector<const char*> urls;
-    for (const std::string& url : options.servers)
-      urls.push_back(url.c_str());
+    auto all = BasicSettings(options);
+    if (!all) return all;
+    natsOptions* const raw = all->get();
+    natsStatus s = NATS_OK;
     const auto set = [&s](natsStatus result) {
       if (s == NATS_OK) s = result;
     };
-    set(natsOptions_SetServers(raw, urls.data(), static_cast<int>(urls.size())));
-    if (!options.name.empty()) set(natsOptions_SetName(raw, options.name.c_str()));
-    set(natsOptions_SetTimeout(raw, options.connect_timeout.count()));
     set(natsOptions_SetMaxReconnect(raw, -1));
     set(natsOptions_SetReconnectWait(raw, kReconnectWaitMs));
     set(natsOptions_SetReconnectJitter(raw, kReconnectJitterMs, kReconnectJitterMs));
@@ -239,10 +252,7 @@ struct Nats::Impl {
     set(natsOptions_SetRetryOnFailedConnect(raw, true, &OnConnected, this));
     set(natsOptions_SetPingInterval(raw, kPingIntervalMs));
     set(natsOptions_SetMaxPingsOut(raw, kPingsOutMax));
-    set(natsOptions_SetWriteDeadline(raw, kWriteDeadlineMs));
     set(natsOptions_SetFailRequestsOnDisconnect(raw, true));
-    // The flusher of cnats waits a millisecond before it writes; a lone push shall not.
-    set(natsOptions_SetSendAsap(raw, true));
     set(natsOptions_SetDisconnectedCB(raw, &OnDisconnected, this));
     set(natsOptions_SetReconnectedCB(raw, &OnReconnected, this));
     set(natsOptions_SetClosedCB(raw, &OnClosed, this));

@@ -10,8 +10,12 @@
 #include <charconv>
 #include <thread>
 
+#include <sys/eventfd.h>
+#include <unistd.h>
+
 #include "base/log.h"
 #include "base/threads.h"
+#include "bus/inlet.h"
 #include "bus/kv.h"
 #include "bus/push_log.h"
 
@@ -27,7 +31,7 @@ constexpr std::int64_t kInactiveMs = 15'000;  // then the server forgets a consu
 constexpr std::int64_t kHeadCheckMs = 5'000;  // while behind: has the log been cut before us?
 // A log that lost its tail gets the next number; it will not do so a million times.
 constexpr std::uint64_t kLogsPerCreation = 1'000'000;
-constexpr std::int64_t kWaitMs = 250;  // then it is looked whether something is lost
+constexpr Duration kWait{250};  // then it is looked whether something is lost
 constexpr Duration kRetryWait{200};
 
 enum class Kind : std::uint8_t { kMessage, kHeartbeat, kRequestEnded, kConsumerGone };
@@ -54,7 +58,6 @@ struct PartitionReader::Impl {
         subject(log.subject + "." + std::to_string(the_partition)),
         cut_age_ns(log.max_age.count() * kNsPerMs / 2),
         partition(the_partition),
-        inbox(NewInbox() + "."),
         each(std::move(callback)),
         log_id(start.log),
         from(start.seq),
@@ -65,11 +68,10 @@ struct PartitionReader::Impl {
   const std::string subject;
   const std::int64_t cut_age_ns;  // younger entries are still there, whatever our clock says
   const int partition;
-  const std::string inbox;  // with the last dot; the token after it counts consumers
   const std::function<void(const LogMessage&)> each;
 
-  SubHandle inbound;
   std::atomic<bool> stopping{false};
+  const int bell = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);  // rings when stopping
   std::atomic<std::uint64_t> skipped{0};
   std::atomic<std::uint64_t> consumers_made{0};
   Pulse pause;
@@ -81,7 +83,7 @@ struct PartitionReader::Impl {
   std::uint64_t from;             // of the first entry only what is at this place or later
   std::uint64_t next_entry;
   std::string consumer;
-  std::string reply;
+  std::unique_ptr<Inlet> inlet;  // of this consumer
   std::uint64_t deliveries = 0;  // what this consumer has sent
   std::uint64_t reconnects_seen = 0;
   std::int64_t head_checked_ms = 0;
@@ -98,6 +100,7 @@ struct PartitionReader::Impl {
       Consume();
       if (deliveries == 0) pause.Wait(kRetryWait);  // refused at once: do not spin
     }
+    inlet.reset();
     DeleteConsumer();
   }
 
@@ -142,7 +145,7 @@ struct PartitionReader::Impl {
   bool MakeConsumer() {
     if (!nats.connected()) return false;
     reconnects_seen = nats.counts().reconnects.value();
-    if (!FindStart()) return false;
+    if (!FindStart() || !OpenInlet()) return false;
     last_stored_ns = WallUs() * 1000;  // nothing is missing now
     jsConsumerConfig config;
     jsConsumerConfig_Init(&config);
@@ -164,10 +167,19 @@ struct PartitionReader::Impl {
     }
     const ConsumerInfoHandle info(raw);
     consumer = info->Name;
-    reply = inbox + std::to_string(++consumers_made);
+    ++consumers_made;
     deliveries = 0;
     wanted = 0;
     return true;
+  }
+
+  bool OpenInlet() {
+    auto opened = Inlet::Open(nats.options(), bell);
+    if (opened)
+      inlet = std::move(*opened);
+    else
+      log::Warn("bus.no_inlet partition={} why=\"{}\"", partition, opened.error().text);
+    return opened.has_value();
   }
 
   // The server forgets it by itself when this does not arrive.
@@ -182,8 +194,7 @@ struct PartitionReader::Impl {
                              ",\"expires\":" + std::to_string(kExpiresMs * kNsPerMs) +
                              ",\"idle_heartbeat\":" + std::to_string(kHeartbeatMs * kNsPerMs) + "}";
     wanted = kBatch;
-    return natsConnection_PublishRequestString(NatsHandles::Connection(nats), to.c_str(),
-                                               reply.c_str(), what.c_str()) == NATS_OK;
+    return inlet->Ask(to, what) == NATS_OK;
   }
 
   // Until something is wrong with the consumer, or we are stopped.
@@ -192,13 +203,13 @@ struct PartitionReader::Impl {
     while (!stopping) {
       if (wanted <= 0 && !Request()) return;
       natsMsg* raw = nullptr;
-      const natsStatus s = natsSubscription_NextMsg(&raw, inbound.get(), kWaitMs);
+      const natsStatus s = inlet->Next(&raw, kWait);
       if (s == NATS_TIMEOUT) {
         if (MonotonicMs() - heard_ms > kSilenceMs) return LogRestart("silence");
         if (nats.counts().reconnects.value() != reconnects_seen) return LogRestart("reconnected");
         continue;
       }
-      if (s != NATS_OK) return pause.Wait(kRetryWait), void();
+      if (s != NATS_OK) return LogRestart(natsStatus_GetText(s));
       const MsgHandle msg(raw);
       if (!Take(raw)) return;
       heard_ms = MonotonicMs();
@@ -213,10 +224,9 @@ struct PartitionReader::Impl {
       case Kind::kHeartbeat:
         return true;
       case Kind::kRequestEnded:
-        if (natsMsg_GetSubject(msg) == reply) wanted = 0;
+        wanted = 0;
         return true;
       case Kind::kConsumerGone:
-        if (natsMsg_GetSubject(msg) != reply) return true;  // of an older one
         LogRestart(HeaderOf(msg, "Description"));
         return false;
     }
@@ -228,7 +238,6 @@ struct PartitionReader::Impl {
     jsMsgMetaData* raw = nullptr;
     if (natsMsg_GetMetaData(&raw, msg) != NATS_OK) return true;  // not of JetStream
     const MetaHandle meta(raw);
-    if (consumer != meta->Consumer) return true;  // left over from an older one
     if (meta->Sequence.Consumer != ++deliveries) {
       LogRestart("a message is missing");
       return false;
@@ -268,8 +277,9 @@ PartitionReader::~PartitionReader() {
   if (!impl_) return;
   impl_->stopping = true;
   impl_->pause.Stop();
-  natsSubscription_Unsubscribe(impl_->inbound.get());  // wakes the thread
-  impl_->thread.join();  // it has deleted the consumer: nothing is under way to us any more
+  ::eventfd_write(impl_->bell, 1);
+  impl_->thread.join();
+  ::close(impl_->bell);
 }
 
 Result<std::unique_ptr<PartitionReader>> PartitionReader::Open(
@@ -283,12 +293,7 @@ Result<std::unique_ptr<PartitionReader>> PartitionReader::Open(
   }
   std::unique_ptr<PartitionReader> reader(new PartitionReader());
   auto impl = std::make_unique<Impl>(nats, log, partition, from, std::move(each));
-  natsSubscription* raw = nullptr;
-  const natsStatus s = natsConnection_SubscribeSync(&raw, NatsHandles::Connection(nats),
-                                                    (impl->inbox + "*").c_str());
-  if (s != NATS_OK) return NatsError(s, "subscribing to an inbox");
-  impl->inbound.reset(raw);
-  natsSubscription_SetPendingLimits(raw, -1, -1);  // bounded by what we ask for
+  if (impl->bell < 0) return Error{Errc::kUnavailable, "no eventfd left"};
   reader->impl_ = std::move(impl);
   reader->impl_->thread = std::thread([impl = reader->impl_.get()] { impl->Run(); });
   return reader;

@@ -1,7 +1,8 @@
-// Appending to the push log.  js_PublishMsgAsync would do the same, but nothing tells when its last
-// callback is over, and it forgets what is under way when the connection is closed.  Here the
-// answers come to an inbox of ours whose subscription says when it is complete, and a second thread
-// looks after deadlines: a retry never happens on the thread that delivers answers to others.
+// Appending to the push log, and the bundles it is made of.  js_PublishMsgAsync would do the same,
+// but nothing tells when its last callback is over, and it forgets what is under way when the
+// connection is closed.  Here the answers come to an inbox of ours whose subscription says when it
+// is complete, and a second thread looks after deadlines: a retry never happens on the thread that
+// delivers answers to others.
 #include <algorithm>
 #include <atomic>
 #include <charconv>
@@ -9,6 +10,9 @@
 #include <optional>
 #include <thread>
 #include <unordered_map>
+#include <utility>
+
+#include "api/push.pb.h"
 
 #include "base/bytes.h"
 #include "base/threads.h"
@@ -18,9 +22,17 @@
 namespace encke::bus {
 namespace {
 
+constexpr std::string_view kTag =
+    "\xc2\x02";  // field 40, length-delimited: no other push begins so
+
 constexpr Duration kDeadlineStep{250};
 constexpr Duration kStopStep{20};
 constexpr Duration kCompletePatience{10'000};
+
+std::string Seal(PushMsg& bundle) {
+  if (bundle.together_size() == 1) return std::move(*bundle.mutable_together(0));
+  return bundle.SerializeAsString();
+}
 
 struct Flight {  // one publish under way; never changes after it took off
   std::string subject;
@@ -287,5 +299,37 @@ void Publisher::PublishTo(std::string subject,
 void Publisher::Stop() { impl_->Stop(); }
 std::size_t Publisher::in_flight() const { return impl_->in_flight(); }
 const PublisherCounts& Publisher::counts() const { return impl_->counts(); }
+
+std::vector<std::string> Bundle(std::vector<std::string> pushes) {
+  std::vector<std::string> entries;
+  PushMsg bundle;
+  std::size_t bytes = 0;
+  for (std::string& push : pushes) {
+    const auto count = static_cast<std::size_t>(bundle.together_size());
+    if (count > 0 && (count == kBundlePushesMax || bytes + push.size() > kBundleBytesMax)) {
+      entries.push_back(Seal(bundle));
+      bundle.Clear();
+      bytes = 0;
+    }
+    bytes += push.size();
+    bundle.add_together(std::move(push));
+  }
+  if (bundle.together_size() > 0) entries.push_back(Seal(bundle));
+  return entries;
+}
+
+void EachPush(std::uint64_t entry,
+              std::string_view payload,
+              const std::function<void(std::uint64_t place, std::string_view push)>& visit) {
+  PushMsg bundle;
+  const bool bundled = payload.starts_with(kTag) &&
+                       bundle.ParseFromArray(payload.data(), static_cast<int>(payload.size())) &&
+                       static_cast<std::size_t>(bundle.together_size()) <= kBundlePushesMax;
+  const int count = bundled ? bundle.together_size() : 0;
+  if (count == 0) return visit(LastPlace(entry), payload);
+  for (int i = 0; i + 1 < count; ++i)
+    visit(entry * kPlaces + static_cast<std::uint64_t>(i), bundle.together(i));
+  visit(LastPlace(entry), bundle.together(count - 1));
+}
 
 }  // namespace encke::bus
