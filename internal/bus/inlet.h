@@ -88,9 +88,10 @@ inline Status Inlet::Connect(const NatsOptions& options) {
   auto settings = BasicSettings(options);
   if (!settings) return settings.error();
   natsOptions* const raw = settings->get();
-  natsOptions_SetAllowReconnect(raw, false);
-  natsOptions_SetPingInterval(raw, 0);
-  natsStatus s = natsOptions_SetEventLoop(
+  natsStatus s = natsOptions_SetAllowReconnect(raw, false);
+  if (s == NATS_OK) s = natsOptions_SetPingInterval(raw, 0);
+  if (s != NATS_OK) return NatsError(s, "nats options");
+  s = natsOptions_SetEventLoop(
       raw, this,
       [](void** us, void* loop, natsConnection*, natsSock socket) {
         *us = loop;

@@ -89,6 +89,7 @@ struct PartitionReader::Impl {
   std::int64_t head_checked_ms = 0;
   std::int64_t last_stored_ns = 0;  // the server's time of the last entry
   int wanted = 0;                   // what the open request may still bring
+  log::RateLimit retry_lines{1};    // a server that refuses is asked five times a second
 
   void Run() {
     NameThread(("bus.read." + std::to_string(partition)).c_str());
@@ -161,8 +162,8 @@ struct PartitionReader::Impl {
     const natsStatus s =
         js_AddConsumer(&raw, NatsHandles::Js(nats), stream.c_str(), &config, nullptr, &code);
     if (s != NATS_OK) {
-      log::Warn("bus.no_consumer partition={} why=\"{}\"", partition,
-                NatsError(s, "creating", code).text);
+      log::WarnSome(retry_lines, "bus.no_consumer partition={} why=\"{}\"", partition,
+                    NatsError(s, "creating", code).text);
       return false;
     }
     const ConsumerInfoHandle info(raw);
@@ -175,11 +176,13 @@ struct PartitionReader::Impl {
 
   bool OpenInlet() {
     auto opened = Inlet::Open(nats.options(), bell);
-    if (opened)
-      inlet = std::move(*opened);
-    else
-      log::Warn("bus.no_inlet partition={} why=\"{}\"", partition, opened.error().text);
-    return opened.has_value();
+    if (!opened) {
+      log::WarnSome(retry_lines, "bus.no_inlet partition={} why=\"{}\"", partition,
+                    opened.error().text);
+      return false;
+    }
+    inlet = std::move(*opened);
+    return true;
   }
 
   // The server forgets it by itself when this does not arrive.
